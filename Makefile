@@ -1,0 +1,68 @@
+# One word per need; `make` alone lists them. Everything is installed into .venv, nothing outside the tree
+# (`make real-components`, and `make test` in CI, install Debian packages).
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+UV     := uv==0.13.9
+SOURCES := agent tracker registry_proxy builder tests shoal.py
+
+# Hash-checked and repeatable: no user configuration of pip takes part in what is installed.
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test test-fast check format docs-check lock real-components clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## everything that is pinned, into .venv
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed (make PYTHON=python3.12 ...)")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: apt-get install python3-venv"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+demo: $(STAMP)  ## the main job on this machine (IMAGE=reference, JSON=file)
+	$(BIN)/python -m tests.demo $(if $(IMAGE),--image $(IMAGE)) $(if $(JSON),--json $(JSON))
+
+up: $(STAMP)  ## a single node as a mirror on 127.0.0.1:5050
+	$(BIN)/shoal up
+
+test: $(STAMP)  ## every test, with real engines where they are installed (in CI they are installed first)
+	@tests/real-components.sh prepare
+	$(BIN)/python -m pytest $(PYTEST)
+
+test-fast: $(STAMP)  ## what needs neither root nor real components: under 30 seconds
+	$(BIN)/python -m pytest -q -m 'not real' $(PYTEST)
+
+check: $(STAMP)  ## format, lint, types, the rules of the house
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMP)  ## let ruff write the format and mend what it can
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+docs-check: $(STAMP)  ## run the commands of README.md
+	$(BIN)/python -m tests.docs_check README.md
+
+lock: $(STAMP)  ## pin and hash the dependencies anew (needs the network)
+	$(PIP) install --quiet $(UV)
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command 'make lock' --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+real-components:  ## install the real engines and registries that tests use (Debian, root)
+	tests/real-components.sh install
+
+clean:  ## what was made here: .venv, caches, builds
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Shared downloads, blob readers, the swarm driver, peer links and the tracker client, on trio."""

@@ -1,0 +1,1 @@
+"""Upstream registries: client, token auth, credentials, redirects. The only home of httpx."""

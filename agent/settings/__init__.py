@@ -1,0 +1,1 @@
+"""Configuration: a pure parser that reports every mistake at once, and a loader of file, environment and flags."""

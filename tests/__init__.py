@@ -1,0 +1,1 @@
+"""Tests, mirroring the tree. Fakes are in fakes/, real components in clients/ and cluster/."""

@@ -1,0 +1,33 @@
+"""What holds for every test: where a real component is missing its tests skip and say so; in CI that is a failure.
+
+The components themselves and what asks for them are in clients/ and cluster/.
+"""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+IN_CI = os.environ.get("CI") == "true"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turns a skip of a `real` test into a failure in CI, where nothing may hide."""
+    report = yield
+    if IN_CI and report.skipped and item.get_closest_marker("real") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI, where real components must be there: {report.longrepr!s}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [r for r in terminalreporter.stats.get("skipped", []) if "real component" in str(r.longrepr)]
+    if skipped:
+        terminalreporter.write_line(
+            f"{len(skipped)} tests with real components were skipped; as root on Debian, install them all with: "
+            "make real-components",
+            yellow=True,
+        )

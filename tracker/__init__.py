@@ -1,0 +1,1 @@
+"""The directory of swarms: hands out peers and origin leases."""
