@@ -1,0 +1,119 @@
+"""What the rest of Shoal is given: `Settings`, one frozen dataclass a section.
+
+No defaults here: they stand in the table (`fields.py`) and nowhere else, so every instance comes from
+`parse_settings`. Sizes are bytes, durations seconds, rates bytes per second, whatever text they were written as.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+from agent.settings.address import Address, TcpAddress
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    name: str
+    zone: str
+    rack: str
+    data_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySettings:
+    listen: Address
+    default_upstream: str  # a registry as in Repository.registry; one of the upstreams
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSettings:
+    listen: TcpAddress
+    advertise: TcpAddress  # listen's where not given; its port is 0 only where listen's is
+    upload_rate: int | None  # bytes per second; None: no limit
+    download_rate: int | None  # bytes per second; None: no limit
+    upload_slots: int
+    download_slots: int
+    neighbours: int
+    in_flight_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerSettings:
+    url: str  # no trailing slash; "": none, or the embedded one of `shoal up`
+    listen: Address
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    quota: int | None  # bytes; None: no limit but the disk's
+    floor_free: int  # bytes
+    linger: float  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class TagRule:
+    """How long answers about a tag may be reused. The first rule that matches decides."""
+
+    pattern: str  # glob over the full `registry/name:tag`; * also matches /
+    max_age: float  # seconds
+    stale_if_error: bool
+
+    def matches(self, tagged: str) -> bool:
+        return fnmatchcase(tagged, self.pattern)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSettings:
+    registry: str  # canonical, as Repository.registry
+    url: str  # base URL without a trailing slash
+    ca_file: Path | None
+    allow_private_redirects: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsSettings:
+    docker_config: tuple[Path, ...]  # (): the usual places of Docker and podman
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSettings:
+    socket: Path
+    metrics_listen: Address | None  # None: /metrics stands on the proxy's listener
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    level: LogLevel
+    format: LogFormat
+
+
+@dataclass(frozen=True, slots=True)
+class SecuritySettings:
+    cluster: str
+    insecure_cluster: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    node: NodeSettings
+    proxy: ProxySettings
+    peer: PeerSettings
+    tracker: TrackerSettings
+    store: StoreSettings
+    credentials: CredentialsSettings
+    admin: AdminSettings
+    log: LogSettings
+    security: SecuritySettings
+    tags: tuple[TagRule, ...]  # never empty; the last matches everything
+    upstreams: tuple[UpstreamSettings, ...]  # never empty, no registry twice
+    # Where each key's value came from: "proxy.listen" -> "flag --proxy-listen", "default".
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def tag_rule_for(self, tagged: str) -> TagRule:
+        """The rule for `registry/name:tag`."""
+        return next(rule for rule in self.tags if rule.matches(tagged))
