@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The real engines, registries and tools that tests use: which they are, which are missing, how they are installed.
-# This is the one list of them. Debian's packages; nothing is started, and no service is left enabled to start.
+# This is the one list of them. Debian's packages; no service is started by installing.
 #
 #   tests/real-components.sh list      the packages
 #   tests/real-components.sh missing   the packages whose command is not there
