@@ -8,7 +8,26 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.clients.components import missing_components
+
 IN_CI = os.environ.get("CI") == "true"
+
+
+REAL_TIMEOUT_SECONDS = 300
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real engines take their time."""
+    for item in items:
+        if item.get_closest_marker("real") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(REAL_TIMEOUT_SECONDS))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """`@pytest.mark.real("docker", "registry")` names what a test needs; without names it needs everything."""
+    for marker in item.iter_markers("real"):
+        if missing := missing_components(marker.args):
+            pytest.skip(f"real component missing: {', '.join(missing)}")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,26 @@
+"""Which real components there are, and whether this machine has them: what `@pytest.mark.real("docker")` asks for.
+
+`tests/real-components.sh` knows the packages that bring them.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+_FILES = {
+    "docker": ("/usr/sbin/dockerd", "/usr/bin/docker", "/usr/bin/containerd", "/usr/sbin/runc"),
+    "containerd": ("/usr/bin/containerd", "/usr/bin/ctr", "/usr/sbin/runc"),
+    "podman": ("/usr/bin/podman", "/usr/sbin/runc"),
+    "skopeo": ("/usr/bin/skopeo",),
+    "buildah": ("/usr/bin/buildah",),
+    "registry": ("/usr/bin/docker-registry",),
+    "namespaces": ("/bin/ip", "/sbin/tc"),
+    "busybox": ("/bin/busybox",),
+}
+
+
+def missing_components(names: Iterable[str]) -> list[str]:
+    """Of `names`, or of all where none are given, those that cannot be used here. KeyError for an unknown name."""
+    wanted = list(names) or list(_FILES)
+    lacking = [name for name in wanted if not all(Path(file).exists() for file in _FILES[name])]
+    return lacking if os.geteuid() == 0 else [*lacking, "root"]
