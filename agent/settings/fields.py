@@ -1,0 +1,322 @@
+"""The table of everything that can be configured. PURE.
+
+A row gives a key its section, kind, default and help. From these rows alone follow the parsing of the file, the names
+of environment variables and flags, `shoal config`, the commented default file and docs/configuration.md; the classes
+in `settings.py` have the same names (a test compares them). A new key is a row here and an attribute there.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.content.chunk_map import LARGEST_CHUNK_BYTES
+from agent.content.reference import DOCKER_HUB
+from agent.settings import kind as k
+from agent.settings.kind import Kind
+
+ENVIRONMENT_PREFIX = "SHOAL_"
+# Names of the environment that are not keys.
+FILE_VARIABLE = "SHOAL_CONFIG"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What defaults depend on."""
+
+    host_name: str
+    is_root: bool
+    home: Path
+
+
+# From the values of the same section (or list element) and the machine.
+Derive = Callable[[Mapping[str, object], Machine], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One key. Its default is a text of its kind, or derived; `default_note` then says from what.
+
+    An `optional` key may be None: no default, and the text `none` takes it back.
+    """
+
+    section: str
+    key: str
+    kind: Kind
+    default: str | None
+    help: str
+    derive: Derive | None = None
+    default_note: str = ""
+    optional: bool = False
+    required: bool = False
+    secret: bool = False
+
+    @property
+    def path(self) -> str:
+        return f"{self.section}.{self.key}"
+
+    @property
+    def environment(self) -> str:
+        return environment_name(self.path)
+
+    @property
+    def flag(self) -> str:
+        return flag_name(self.path)
+
+    @property
+    def expected(self) -> str:
+        return f"{self.kind.expected}, or none" if self.optional else self.kind.expected
+
+
+@dataclass(frozen=True, slots=True)
+class ListField:
+    """A list of tables, `[[key]]` in the file. `short` says how one line writes it, elements separated by commas.
+
+    A short element is `FIRST` or `FIRST=SECOND`: the values of the first two of `fields`.
+    """
+
+    key: str
+    fields: tuple[Field, ...]
+    short: str
+    default: str
+    help: str
+
+    @property
+    def path(self) -> str:
+        return self.key
+
+    @property
+    def environment(self) -> str:
+        return environment_name(self.key)
+
+    @property
+    def flag(self) -> str:
+        return flag_name(self.key)
+
+    @property
+    def expected(self) -> str:
+        return self.short
+
+
+def environment_name(path: str) -> str:
+    return ENVIRONMENT_PREFIX + path.upper().replace(".", "_")
+
+
+def flag_name(path: str) -> str:
+    return "--" + path.replace(".", "-").replace("_", "-")
+
+
+def _host_name(_section: Mapping[str, object], machine: Machine) -> object:
+    return machine.host_name
+
+
+def _data_dir(_section: Mapping[str, object], machine: Machine) -> object:
+    return Path("/var/lib/shoal") if machine.is_root else machine.home / ".local/share/shoal"
+
+
+def _upstream_url(element: Mapping[str, object], _machine: Machine) -> object:
+    registry = element.get("registry")
+    return "https://registry-1.docker.io" if registry == DOCKER_HUB else f"https://{registry}"
+
+
+SECTION_HELP = {
+    "node": "This node, as the others know it.",
+    "proxy": "The endpoint for Docker, containerd, podman and CRI-O.",
+    "peer": "The link to the other nodes: who may call, how much may flow. A rate counts bytes per second.",
+    "tracker": "The directory that brings nodes together.",
+    "store": "The image store on this node's disk.",
+    "credentials": "Where passwords for registries are found. They never stand in this configuration.",
+    "admin": "What operators and monitoring talk to.",
+    "log": "The log, on standard error.",
+    "security": "Who belongs together, and what is allowed without TLS.",
+}
+
+FIELDS: tuple[Field, ...] = (
+    Field(
+        "node", "name", k.NAME, None, "Name of this node in logs and listings.", _host_name, "the host name"
+    ),
+    Field("node", "zone", k.OPTIONAL_NAME, "", "Network zone. A blob crosses into a zone about once."),
+    Field("node", "rack", k.OPTIONAL_NAME, "", "Rack within the zone. Near neighbours are preferred."),
+    Field(
+        "node",
+        "data_dir",
+        k.PATH,
+        None,
+        "Where the store and the admin socket live.",
+        _data_dir,
+        "/var/lib/shoal for root, else ~/.local/share/shoal",
+    ),
+    Field("proxy", "listen", k.ADDRESS, "127.0.0.1:5050", "Where clients reach the mirror."),
+    Field(
+        "proxy",
+        "default_upstream",
+        k.REGISTRY,
+        None,
+        "Registry of requests that name none. Docker's registry-mirrors never name one: docker.io is meant.",
+        default_note="docker.io, or the first of the upstreams where docker.io is not among them",
+        optional=True,
+    ),
+    Field("peer", "listen", k.TCP_ADDRESS, "127.0.0.1:5051", "Where other nodes reach this one."),
+    Field(
+        "peer",
+        "advertise",
+        k.TCP_ADDRESS,
+        None,
+        "The address that other nodes are told. Needed where peer.listen is a wildcard such as 0.0.0.0.",
+        default_note="peer.listen",
+        optional=True,
+    ),
+    Field("peer", "upload_rate", k.RATE, None, "Most that is sent to other nodes.", optional=True),
+    Field("peer", "download_rate", k.RATE, None, "Most that is taken from other nodes.", optional=True),
+    Field(
+        "peer",
+        "upload_slots",
+        k.whole_number(1, 64),
+        "2",
+        "Chunks on their way out at a time, for each blob.",
+    ),
+    Field(
+        "peer",
+        "download_slots",
+        k.whole_number(1, 64),
+        "2",
+        "Chunks on their way in at a time, for each blob.",
+    ),
+    Field("peer", "neighbours", k.whole_number(1, 200), "12", "Nodes to exchange with, for each blob."),
+    Field(
+        "peer",
+        "in_flight_bytes",
+        k.size(LARGEST_CHUNK_BYTES),
+        "64MiB",
+        "Most bytes of chunks in memory at a time.",
+    ),
+    Field(
+        "tracker",
+        "url",
+        k.OPTIONAL_URL,
+        "",
+        "The tracker to report to. Empty: none, or the one inside the process of `shoal up`.",
+    ),
+    Field("tracker", "listen", k.ADDRESS, "127.0.0.1:5052", "Where the tracker itself listens."),
+    Field("store", "quota", k.size(1), None, "Most bytes the store may take.", optional=True),
+    Field("store", "floor_free", k.size(), "1GB", "Bytes of the disk that the store leaves free."),
+    Field(
+        "store",
+        "linger",
+        k.DURATION,
+        "30s",
+        "How long a download goes on after the last client left. What it has stays for the next pull.",
+    ),
+    Field(
+        "credentials",
+        "docker_config",
+        k.PATHS,
+        "",
+        "Files in the form of Docker's config.json or podman's auth.json.",
+        default_note="the usual places of Docker and podman",
+    ),
+    Field(
+        "admin",
+        "socket",
+        k.PATH,
+        None,
+        "Unix socket for `shoal status` and the other commands.",
+        default_note="shoal.sock in node.data_dir",
+        optional=True,
+    ),
+    Field(
+        "admin",
+        "metrics_listen",
+        k.ADDRESS,
+        None,
+        "Where /metrics is served.",
+        default_note="on proxy.listen",
+        optional=True,
+    ),
+    Field("log", "level", k.choice("debug", "info", "warning", "error"), "info", "The least that is logged."),
+    Field(
+        "log",
+        "format",
+        k.choice("text", "json"),
+        "text",
+        "One line an event: for people, or JSON for machines.",
+    ),
+    Field("security", "cluster", k.NAME, "default", "Nodes of different clusters do not talk to each other."),
+    Field(
+        "security",
+        "insecure_cluster",
+        k.BOOLEAN,
+        "false",
+        "Allow listening beyond loopback although nothing is encrypted or authenticated yet: whoever reaches the "
+        "ports can read every image and use this node's access to registries. For trusted networks alone.",
+    ),
+)
+
+LISTS: tuple[ListField, ...] = (
+    ListField(
+        "tags",
+        (
+            Field("tags", "pattern", k.TAG_PATTERN, "*", "Glob over REGISTRY/NAME:TAG; * also matches /."),
+            Field("tags", "max_age", k.DURATION, "60s", "How long an answer is reused without asking again."),
+            Field(
+                "tags",
+                "stale_if_error",
+                k.BOOLEAN,
+                "true",
+                "Whether an older answer is served (with a Warning header) while the registry cannot be asked.",
+            ),
+        ),
+        'PATTERN=MAX_AGE,... such as "docker.io/library/*:*=5m,*=60s"',
+        "*=60s",
+        "How long answers about tags may be reused. The first pattern that matches decides; where none does, the "
+        "defaults hold.",
+    ),
+    ListField(
+        "upstreams",
+        (
+            Field(
+                "upstreams",
+                "registry",
+                k.REGISTRY,
+                None,
+                "The registry as image names spell it.",
+                required=True,
+            ),
+            Field(
+                "upstreams",
+                "url",
+                k.URL,
+                None,
+                "Where it is really asked.",
+                _upstream_url,
+                "https://REGISTRY; for docker.io https://registry-1.docker.io",
+            ),
+            Field(
+                "upstreams",
+                "ca_file",
+                k.PATH,
+                None,
+                "PEM certificates to trust for it.",
+                optional=True,
+                default_note="the system's",
+            ),
+            Field(
+                "upstreams",
+                "allow_private_redirects",
+                k.BOOLEAN,
+                "false",
+                "Follow its redirects into private and loopback networks.",
+            ),
+        ),
+        'REGISTRY or REGISTRY=URL,... such as "docker.io=http://127.0.0.1:5000,quay.io"',
+        "docker.io,quay.io,ghcr.io,gcr.io,registry.k8s.io,registry.gitlab.com,mcr.microsoft.com,public.ecr.aws",
+        "The registries that may be asked; images of others are refused. A list given replaces the whole default.",
+    ),
+)
+
+FIELD_OF = {field.path: field for field in FIELDS}
+LIST_OF = {field.key: field for field in LISTS}
+
+
+def rows() -> tuple[Field | ListField, ...]:
+    """Every key, the lists last."""
+    return FIELDS + LISTS
