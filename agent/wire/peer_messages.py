@@ -12,7 +12,19 @@ from typing import Any
 
 from agent.content.digest import Digest
 from agent.wire.node_id import NODE_ID, NodeId
-from agent.wire.shape import DIGEST, Malformed, Shape, listing, octets, optional, pack, record, text, uint, unpack
+from agent.wire.shape import (
+    DIGEST,
+    Malformed,
+    Shape,
+    listing,
+    octets,
+    optional,
+    pack,
+    record,
+    text,
+    uint,
+    unpack,
+)
 from agent.wire.vouch import VOUCH, Vouch
 
 PROTOCOL_VERSION = 1
@@ -137,7 +149,9 @@ class Bye:
     reason: str
 
 
-Message = Hello | Interest | Have | Want | Offer | Request | Chunk | Cancel | Reject | Leave | Peers | Ping | Bye
+Message = (
+    Hello | Interest | Have | Want | Offer | Request | Chunk | Cancel | Reject | Leave | Peers | Ping | Bye
+)
 
 _CHANNEL = uint(1 << 32)
 _INDEX = uint(MAX_CHUNKS)

@@ -71,7 +71,9 @@ def octets(limit: int, exactly: int | None = None) -> Shape[bytes]:
 
     def decode(value: Any) -> bytes:
         if type(value) is not bytes or len(value) > limit or (exactly is not None and len(value) != exactly):
-            raise Malformed(f"expected {'at most' if exactly is None else 'exactly'} {exactly or limit} bytes")
+            raise Malformed(
+                f"expected {'at most' if exactly is None else 'exactly'} {exactly or limit} bytes"
+            )
         return value
 
     return Shape(decode, _same)

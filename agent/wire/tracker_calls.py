@@ -11,7 +11,20 @@ from typing import TypeVar
 from agent.content.chunk_map import LARGEST_CHUNK_BYTES
 from agent.content.digest import Digest
 from agent.wire.node_id import NODE_ID, NodeId
-from agent.wire.shape import DIGEST, FLAG, Shape, listing, octets, optional, pack, record, seconds, text, uint, unpack
+from agent.wire.shape import (
+    DIGEST,
+    FLAG,
+    Shape,
+    listing,
+    octets,
+    optional,
+    pack,
+    record,
+    seconds,
+    text,
+    uint,
+    unpack,
+)
 from agent.wire.vouch import CHUNK_DIGEST_BYTES
 
 T = TypeVar("T")
@@ -224,7 +237,16 @@ _SWARM_REPORT = record(
     FLAG,
 )
 ANNOUNCE: Shape[Announce] = record(
-    Announce, text(100), NODE_ID, text(), _ADDRESS, text(), text(), FLAG, listing(_SWARM_REPORT, _MAX_SWARMS), FLAG
+    Announce,
+    text(100),
+    NODE_ID,
+    text(),
+    _ADDRESS,
+    text(),
+    text(),
+    FLAG,
+    listing(_SWARM_REPORT, _MAX_SWARMS),
+    FLAG,
 )
 _SWARM_ANSWER = record(
     SwarmAnswer,

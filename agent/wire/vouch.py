@@ -62,7 +62,9 @@ class NodeKey:
         return cls(Ed25519PrivateKey.from_private_bytes(seed), cluster)
 
     def vouch(self, blob: Digest, size: int, index: int, chunk: bytes) -> Vouch:
-        return Vouch(chunk, self.node, self._private.sign(_statement(self._cluster, blob, size, index, chunk)))
+        return Vouch(
+            chunk, self.node, self._private.sign(_statement(self._cluster, blob, size, index, chunk))
+        )
 
     def is_valid(self, vouch: Vouch, blob: Digest, size: int, index: int) -> bool:
         try:

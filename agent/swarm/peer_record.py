@@ -1,0 +1,27 @@
+"""`PeerRecord`: what is known of one neighbour in one swarm."""
+
+from dataclasses import dataclass, field
+
+from agent.wire.node_id import NodeId
+
+
+@dataclass(slots=True)
+class PeerRecord:
+    """Bit sets are ints (bit i is chunk i). `free`: how many transfers it said it can take. `offered`: our offers that
+    it has not answered. `sending`: chunks on their way to it. `receiving`: chunks on their way from it."""
+
+    node: NodeId
+    have: int
+    want: int
+    free: int
+    urgent: int = 0
+    offered: dict[int, float] = field(default_factory=dict)
+    sending: set[int] = field(default_factory=set)
+    receiving: set[int] = field(default_factory=set)
+    chunks_sent: int = 0
+    chunks_received: int = 0
+
+    @property
+    def room(self) -> int:
+        """How many more offers it can be expected to accept."""
+        return self.free - len(self.offered)
