@@ -103,3 +103,11 @@ async def open_daemon(
     finally:
         with trio.CancelScope(shield=True):
             await daemon.stop(grace_seconds)
+
+
+def is_running(pid: int) -> bool:
+    """A zombie that its parent has yet to reap is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
