@@ -33,7 +33,9 @@ class Digest:
         algorithm, _, hex_part = text.partition(":")
         length = _HEX_LENGTH.get(algorithm)
         if length is None or len(hex_part) != length or not _HEX_DIGITS.issuperset(hex_part):
-            raise InputError(f"invalid digest {text[:150]!r}: expected sha256:<64 lowercase hex digits> or sha512:<128>")
+            raise InputError(
+                f"invalid digest {text[:150]!r}: expected sha256:<64 lowercase hex digits> or sha512:<128>"
+            )
         return cls(algorithm, hex_part)
 
     @classmethod

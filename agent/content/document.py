@@ -53,7 +53,11 @@ class Document:
 
     def pick(self, platform: Platform) -> Descriptor | None:
         """An index's best entry for `platform`, the first of equals; None where nothing fits."""
-        scored = [(platform.fits(entry.platform), -n, entry) for n, entry in enumerate(self.manifests) if entry.platform]
+        scored = [
+            (platform.fits(entry.platform), -n, entry)
+            for n, entry in enumerate(self.manifests)
+            if entry.platform
+        ]
         best = max(scored, key=lambda item: item[:2], default=None)
         return best[2] if best and best[0] > 0 else None
 
@@ -72,7 +76,9 @@ def parse_document(body: bytes, content_type: str | None = None) -> Document:
     if not isinstance(raw, dict):
         raise ContentError("manifest is not a JSON object")
     if raw.get("schemaVersion") != 2:
-        raise ContentError(f"manifest has schemaVersion {str(raw.get('schemaVersion'))[:20]}: only 2 is supported")
+        raise ContentError(
+            f"manifest has schemaVersion {str(raw.get('schemaVersion'))[:20]}: only 2 is supported"
+        )
     media_type = _media_type(raw, content_type)
     try:
         return _index(raw, media_type) if media_type in media_types.INDEXES else _manifest(raw, media_type)

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from agent.content.errors import InputError
 
-_NORMAL = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armhf": "arm", "armel": "arm", "i386": "386", "i686": "386"}
+_NORMAL = {
+    "x86_64": "amd64",
+    "x86-64": "amd64",
+    "aarch64": "arm64",
+    "armhf": "arm",
+    "armel": "arm",
+    "i386": "386",
+    "i686": "386",
+}
 _DEFAULT_VARIANT = {"arm64": "v8", "arm": "v7"}
 
 
@@ -22,8 +30,12 @@ class Platform:
     def parse(cls, text: str) -> "Platform":
         """`os/arch[/variant]`, machine names such as x86_64 accepted. Raises InputError."""
         parts = text.lower().split("/")
-        if not 2 <= len(parts) <= 3 or not all(part and part.isascii() and part.replace("-", "").replace("_", "").isalnum() for part in parts):
-            raise InputError(f"invalid platform {text[:60]!r}: expected OS/ARCH or OS/ARCH/VARIANT, such as linux/arm64")
+        if not 2 <= len(parts) <= 3 or not all(
+            part and part.isascii() and part.replace("-", "").replace("_", "").isalnum() for part in parts
+        ):
+            raise InputError(
+                f"invalid platform {text[:60]!r}: expected OS/ARCH or OS/ARCH/VARIANT, such as linux/arm64"
+            )
         architecture = _NORMAL.get(parts[1], parts[1])
         return cls(parts[0], architecture, parts[2] if len(parts) == 3 else None)
 

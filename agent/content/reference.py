@@ -12,7 +12,9 @@ from agent.content.digest import Digest
 from agent.content.errors import InputError
 
 DOCKER_HUB = "docker.io"
-_HUB_ALIASES = frozenset({"index.docker.io", "registry-1.docker.io", "registry.hub.docker.com", "hub.docker.com"})
+_HUB_ALIASES = frozenset(
+    {"index.docker.io", "registry-1.docker.io", "registry.hub.docker.com", "hub.docker.com"}
+)
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
@@ -75,14 +77,18 @@ class Reference:
     def parse(cls, text: str, default_registry: str = DOCKER_HUB) -> "Reference":
         """`[registry/]name[:tag][@digest]`; the tag is `latest` where neither is given. Raises InputError."""
         if not text or text != text.strip():
-            raise InputError(f"invalid image reference {text[:150]!r}: expected [REGISTRY/]NAME[:TAG][@DIGEST]")
+            raise InputError(
+                f"invalid image reference {text[:150]!r}: expected [REGISTRY/]NAME[:TAG][@DIGEST]"
+            )
         rest, at, digest_text = text.partition("@")
         digest = Digest.parse(digest_text) if at else None
         path, colon, tag = rest.rpartition(":")
         if not colon or "/" in tag:
             path, tag = rest, ""
         if (colon and "/" not in rest[len(path) :]) and not is_tag(tag):
-            raise InputError(f"invalid tag {tag[:150]!r} in {text[:150]!r}: up to 128 letters, digits and . _ -")
+            raise InputError(
+                f"invalid tag {tag[:150]!r} in {text[:150]!r}: up to 128 letters, digits and . _ -"
+            )
         first, slash, name = path.partition("/")
         if not slash or not looks_like_registry(first):
             first, name = default_registry, path

@@ -71,7 +71,10 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class Ban:
-    """`node` misbehaved: end the link with it, take none again, tell the tracker. `index` is the chunk, if there was one."""
+    """`node` misbehaved: end the link with it, take none again, tell the tracker.
+
+    `index` is the chunk, if there was one.
+    """
 
     node: NodeId
     index: int | None

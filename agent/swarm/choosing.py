@@ -1,9 +1,9 @@
 """Who gets the next free upload slot, and with which chunk: the holder decides.
 
-The neighbour with the fewest transfers running comes first (most room, then least served by us), and gets, of what it
-wants, the chunk that we have sent least; ties go to the rarest around us, then to chance. Sending each chunk once before
-any twice is what keeps a single source from being the bottleneck: a swarm fed so is within some 10 per cent of the fluid
-bound, one that fetches in order is at 3 to 5 times.
+The neighbour with the fewest transfers running comes first (most room, then least served by us), and gets, of what
+it wants, the chunk that we have sent least; ties go to the rarest around us, then to chance. Sending each chunk once
+before any twice is what keeps a single source from being the bottleneck: a swarm fed so is within some 10 per cent of
+the fluid bound, one that fetches in order is at 3 to 5 times.
 """
 
 import random

@@ -1,9 +1,9 @@
 """When a node reads the registry without a lease: policy, so that a cluster whose tracker is away neither hangs nor
 falls upon the registry all at once.
 
-No tracker at all: at once. A tracker that answers: it decides, unless nothing has come for so long that something must be
-broken. A tracker that does not answer: as long as neighbours bring chunks, never; else after a jittered wait that grows
-with the cluster's known size, so that the first few to wake feed the rest.
+No tracker at all: at once. A tracker that answers: it decides, unless nothing has come for so long that something must
+be broken. A tracker that does not answer: as long as neighbours bring chunks, never; else after a jittered wait that
+grows with the cluster's known size, so that the first few to wake feed the rest.
 """
 
 import random

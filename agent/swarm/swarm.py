@@ -3,8 +3,8 @@
 Theory of operation
     The holder decides. A node tells its neighbours what it has, what it wants and how many transfers it can take; a
     neighbour with a free upload slot picks one of them and one of its wanted chunks and OFFERs it; an accepted offer
-    becomes a transfer. Declining an offer costs one small frame, so the same chunk is never sent to a node twice, however
-    many holders think of it at once.
+    becomes a transfer. Declining an offer costs one small frame, so the same chunk is never sent to a node twice,
+    however many holders think of it at once.
 
     A chunk is in exactly one state here:
 
@@ -16,8 +16,8 @@ Theory of operation
 
     What we want is what is MISSING. Changes are told to all neighbours, batched.
 
-A complete blob is a Swarm that has everything: it only offers. Leases and the registry are the caller's; it reports what
-it reads. When to read it without a lease is fallback.py's.
+A complete blob is a Swarm that has everything: it only offers. Leases and the registry are the caller's; it reports
+what it reads. When to read it without a lease is fallback.py's.
 """
 
 import random

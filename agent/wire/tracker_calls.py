@@ -184,7 +184,8 @@ class ResolveAnswer:
     """One of: a `record` (fresh enough); `lease`: you ask the registry, and report; else ask again in `retry_seconds`.
 
     Besides a lease or a wait, `last` is the newest known record, too old by `max_age_seconds`, if any.
-    failure: what the node that asked last was told, where that was an error within the last moments; not_found: it was a 404.
+    failure: what the node that asked last was told, where that was an error within the last moments; not_found: it
+    was a 404.
     """
 
     record: TagRecord | None = None
