@@ -45,12 +45,16 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class LeaseReport:
-    """A lease that this node holds: the chunks start, ..., stop - 1, of which those before `next` are done."""
+    """A lease that this node holds: the chunks start, ..., stop - 1, of which those before `next` are done.
+
+    progress_bytes: what has come in of it so far; on a slow line it shows progress where `next` stands still.
+    """
 
     lease: int
     start: int
     stop: int
     next: int
+    progress_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +71,11 @@ class SwarmReport:
     """What changed in one swarm of this node.
 
     have: the ChunkSet of verified chunks, None where unchanged (or the size is not known yet). complete: the whole
-    verified blob is here (then `have` is left out). leases_wanted: how many leases it could take now. cursor: how much
-    of the tracker's list of claims it knows. source: the registry that its leases would read. refused: that registry
-    refuses this node. throttled_seconds: that registry asked for patience. body: the whole content, where it is small.
-    left: out of this swarm.
+    verified blob is here (then `have` is left out). leases_wanted: how many leases it would hold at once, those it has
+    included. leases: all it holds, a finished one once more (next == stop); what is not listed twice is taken as given
+    up. cursor: how much of the tracker's list of claims it knows; opaque, 0 at first. source: the registry that its
+    leases would read. refused: that registry refuses this node. throttled_seconds: that registry asked for patience.
+    body: the whole content, where it is small. left: out of this swarm. no_ranges: that registry ignores ranges here.
     """
 
     digest: Digest
@@ -89,6 +94,7 @@ class SwarmReport:
     starving: bool = False
     body: bytes | None = None
     left: bool = False
+    no_ranges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +123,21 @@ class PeerAddress:
 class Lease:
     """Read the chunks start, ..., stop - 1 from the registry; progress is due within `seconds`.
 
-    A size that is not known yet is a lease of the chunks 0, ..., 0 (stop 0): read all of it.
+    A size that is not known yet is a lease of the chunks 0, ..., 0 (stop 0): read all of it. check: read them though
+    they may be here already, and claim what the registry says: two nodes disagree about them.
     """
 
     lease: int
     start: int
     stop: int
     seconds: float
+    check: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SwarmAnswer:
     """size: as the cluster knows it. participants: nodes in this swarm. cursor: of the list of claims, after these.
+    claims: news for this node; a later one replaces an earlier one of the same chunk.
 
     pause_seconds: the registry asked the cluster for patience. body: the whole content, where it is small and known.
     ended_leases: leases of this node that have run out or were never given; stop reading for them.
@@ -227,7 +236,7 @@ _SWARM_REPORT = record(
     uint(100),
     uint(),
     text(300),
-    listing(record(LeaseReport, _LEASE_ID, _INDEX, _INDEX, _INDEX), 100),
+    listing(record(LeaseReport, _LEASE_ID, _INDEX, _INDEX, _INDEX, uint()), 100),
     listing(_CLAIM, _MAX_LIST),
     listing(record(Suspicion, NODE_ID, optional(_INDEX), text(200)), 100),
     FLAG,
@@ -235,6 +244,7 @@ _SWARM_REPORT = record(
     uint(100),
     FLAG,
     _BODY,
+    FLAG,
     FLAG,
 )
 ANNOUNCE: Shape[Announce] = record(
@@ -255,7 +265,7 @@ _SWARM_ANSWER = record(
     _SIZE,
     uint(),
     listing(record(PeerAddress, NODE_ID, _ADDRESS, FLAG), 100),
-    listing(record(Lease, _LEASE_ID, _INDEX, _INDEX, seconds()), 100),
+    listing(record(Lease, _LEASE_ID, _INDEX, _INDEX, seconds(), FLAG), 100),
     listing(_CLAIM, _MAX_LIST),
     uint(),
     seconds(),
