@@ -1,0 +1,193 @@
+"""`ImageIndex`: which repository knows what: tags, documents and what they need, pins.
+
+Knowing is not having: rows here stay when a blob is evicted, and say nothing about bytes (blob_index.py, and the files,
+do). What a document needs follows from its bytes and holds everywhere; who may read what is by (repository, digest).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from agent.content.digest import Digest
+from agent.content.document import Descriptor
+from agent.content.reference import Repository
+from agent.store.content_graph import Child, ContentGraph
+from agent.store.database import Database
+
+_PUT_TAG = """
+    INSERT INTO tags VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+    ON CONFLICT DO UPDATE SET digest = excluded.digest, media_type = excluded.media_type, size = excluded.size,
+        checked_at = excluded.checked_at, pulled_at = iif(digest = excluded.digest, pulled_at, excluded.pulled_at)
+"""
+# What a document says of itself outweighs what another said of it.
+_PUT_LINK = """
+    INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET media_type = excluded.media_type, size = excluded.size,
+        is_document = excluded.is_document WHERE excluded.is_document >= is_document
+"""
+_TAGGED_ANCESTOR = """
+    WITH RECURSIVE above (digest) AS (
+        SELECT ? UNION SELECT parent FROM children JOIN above ON children.child = above.digest)
+    SELECT 1 FROM above JOIN tags USING (digest) LIMIT 1
+"""
+# The content itself or a document that names it, with nothing it names missing.
+_COMPLETED = """
+    SELECT 1 FROM (SELECT ?1 AS digest UNION SELECT parent FROM children WHERE child = ?1) AS candidate
+    WHERE NOT EXISTS (SELECT 1 FROM children LEFT JOIN blobs ON blobs.digest = children.child
+                      WHERE children.parent = candidate.digest AND blobs.digest IS NULL) LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TagRecord:
+    """checked_at, pulled_at: seconds since the epoch; last confirmed by its registry, and first seen pointing here."""
+
+    repository: Repository
+    tag: str
+    descriptor: Descriptor
+    checked_at: float
+    pulled_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRecord:
+    """A manifest or an index as one repository knows it."""
+
+    repository: Repository
+    digest: Digest
+    media_type: str
+    size: int
+    linked_at: float
+
+
+class ImageIndex:
+    """Methods raise DiskError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # --- tags ---------------------------------------------------------------------------------------------------
+
+    def put_tag(
+        self, repository: Repository, tag: str, descriptor: Descriptor, checked_at: float, now: float
+    ) -> bool:
+        """True where the tag is new or points elsewhere now."""
+        key = (repository.registry, repository.name, tag)
+        target = (str(descriptor.digest), descriptor.media_type, descriptor.size)
+        with self._database.transaction() as writer:
+            known = writer.execute(
+                "SELECT digest, media_type, size FROM tags WHERE registry = ? AND name = ? AND tag = ?", key
+            ).fetchone()
+            writer.execute(_PUT_TAG, (*key, *target, checked_at, now))
+        return bool(known != target)
+
+    def find_tag(self, repository: Repository, tag: str) -> TagRecord | None:
+        row = self._database.row(
+            "SELECT digest, media_type, size, checked_at, pulled_at FROM tags"
+            " WHERE registry = ? AND name = ? AND tag = ?",
+            (repository.registry, repository.name, tag),
+        )
+        if row is None:
+            return None
+        return TagRecord(repository, tag, Descriptor(row[1], Digest.parse(row[0]), row[2]), row[3], row[4])
+
+    def remove_tag(self, repository: Repository, tag: str) -> bool:
+        with self._database.transaction() as writer:
+            key = (repository.registry, repository.name, tag)
+            done = writer.execute("DELETE FROM tags WHERE registry = ? AND name = ? AND tag = ?", key)
+            return done.rowcount > 0
+
+    def tags(self) -> list[TagRecord]:
+        rows = self._database.rows(
+            "SELECT registry, name, tag, digest, media_type, size, checked_at, pulled_at FROM tags"
+        )
+        return [
+            TagRecord(
+                Repository(row[0], row[1]), row[2], Descriptor(row[4], Digest.parse(row[3]), row[5]), *row[6:]
+            )
+            for row in rows
+        ]
+
+    # --- documents and links ------------------------------------------------------------------------------------
+
+    def put_document(
+        self, repository: Repository, descriptor: Descriptor, children: Iterable[Descriptor], now: float
+    ) -> None:
+        below = list(children)
+        where, parent = (repository.registry, repository.name), str(descriptor.digest)
+        links = [(*where, str(one.digest), one.media_type, one.size, 0, now) for one in below]
+        edges = [
+            (parent, position, str(one.digest), one.media_type, one.size, one.platform and str(one.platform))
+            for position, one in enumerate(below)
+        ]
+        with self._database.transaction() as writer:
+            writer.execute(_PUT_LINK, (*where, parent, descriptor.media_type, descriptor.size, 1, now))
+            writer.executemany(_PUT_LINK, links)
+            writer.execute("INSERT OR IGNORE INTO documents VALUES (?)", (parent,))
+            writer.execute("DELETE FROM children WHERE parent = ?", (parent,))
+            writer.executemany("INSERT INTO children VALUES (?, ?, ?, ?, ?, ?)", edges)
+
+    def media_type_of(self, repository: Repository, digest: Digest) -> str | None:
+        row = self._database.row(
+            "SELECT media_type FROM links WHERE registry = ? AND name = ? AND digest = ? AND is_document",
+            (repository.registry, repository.name, str(digest)),
+        )
+        return None if row is None else str(row[0])
+
+    def is_linked(self, repository: Repository, digest: Digest) -> bool:
+        key = (repository.registry, repository.name, str(digest))
+        return bool(
+            self._database.rows("SELECT 1 FROM links WHERE registry = ? AND name = ? AND digest = ?", key)
+        )
+
+    def linked_size(self, digest: Digest) -> int | None:
+        """The size most descriptors give; of equals the one told last."""
+        row = self._database.row(
+            "SELECT size FROM links WHERE digest = ? GROUP BY size ORDER BY count(*) DESC, max(linked_at) DESC LIMIT 1",
+            (str(digest),),
+        )
+        return None if row is None else int(row[0])
+
+    def repositories_of(self, digest: Digest) -> list[Repository]:
+        rows = self._database.rows(
+            "SELECT registry, name FROM links WHERE digest = ? ORDER BY linked_at DESC, registry, name",
+            (str(digest),),
+        )
+        return [Repository(*row) for row in rows]
+
+    def documents(self) -> list[DocumentRecord]:
+        rows = self._database.rows(
+            "SELECT registry, name, digest, media_type, size, linked_at FROM links WHERE is_document"
+        )
+        return [DocumentRecord(Repository(row[0], row[1]), Digest.parse(row[2]), *row[3:]) for row in rows]
+
+    # --- what needs what ----------------------------------------------------------------------------------------
+
+    def may_complete_a_tag(self, digest: Digest) -> bool:
+        """Now that `digest` is here: can it have been the last that a tagged image lacked? Cheap, and never wrongly no:
+        a layer in the middle of a pull does not cost a look at every image."""
+        key = (str(digest),)
+        return bool(self._database.rows(_COMPLETED, key)) and bool(self._database.rows(_TAGGED_ANCESTOR, key))
+
+    def graph(self, present: dict[Digest, int]) -> ContentGraph:
+        found: dict[Digest, list[Child]] = {
+            Digest.parse(row[0]): [] for row in self._database.rows("SELECT digest FROM documents")
+        }
+        edges = self._database.rows(
+            "SELECT parent, child, media_type, size, platform FROM children ORDER BY parent, position"
+        )
+        for parent, child, *rest in edges:
+            found.setdefault(Digest.parse(parent), []).append(Child(Digest.parse(child), *rest))
+        return ContentGraph(present, {digest: tuple(below) for digest, below in found.items()})
+
+    # --- pins ---------------------------------------------------------------------------------------------------
+
+    def pin(self, digest: Digest, reason: str) -> None:
+        with self._database.transaction() as writer:
+            writer.execute("INSERT OR IGNORE INTO pins VALUES (?, ?)", (str(digest), reason))
+
+    def unpin(self, digest: Digest, reason: str) -> None:
+        with self._database.transaction() as writer:
+            writer.execute("DELETE FROM pins WHERE digest = ? AND reason = ?", (str(digest), reason))
+
+    def pinned(self) -> set[Digest]:
+        return {Digest.parse(row[0]) for row in self._database.rows("SELECT DISTINCT digest FROM pins")}

@@ -1,0 +1,267 @@
+"""`Store`: everything this node keeps on disk; the facade of agent.store.
+
+Synchronous and thread-safe. Cheap enough to call inline from a trio task: size_of, open_blob, find_tag and the other
+questions. Worth a thread hop: put and put_tag (fsync), open_partial (hashes what it resumes), write_chunk, commit,
+make_room, verify, chunk_digests of a blob that was not downloaded here.
+Several processes may use one store at a time. What each part keeps true is said in its module: blobs.py (complete
+content and index.json), partial.py (downloads), room.py and eviction.py (limits), index.py (who knows what).
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from agent.content.digest import Digest
+from agent.content.document import Descriptor
+from agent.content.errors import ContentError, DiskError
+from agent.content.reference import Repository
+from agent.store.blob_index import BlobIndex
+from agent.store.blobs import Blobs, OpenBlob
+from agent.store.content_graph import Child, ContentGraph
+from agent.store.database import Database
+from agent.store.disk_errors import disk_errors
+from agent.store.index import DocumentRecord, ImageIndex, TagRecord
+from agent.store.layout import Layout
+from agent.store.owner import Owner
+from agent.store.partial import PartialBlob
+from agent.store.room import Room, RoomParts
+from agent.store.usage import StoreLimits, Usage
+
+__all__ = ["ImageRecord", "OpenBlob", "PartialBlob", "Store", "StoreLimits", "TagRecord", "Usage"]
+
+NO_LIMITS = StoreLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """An image as `images` lists it. size: bytes of the document and of what is here beneath it.
+
+    complete: it can run from here; for an index, at least one of its platforms can. pulled_at: seconds since the epoch.
+    """
+
+    repository: Repository
+    tag: str | None
+    digest: Digest
+    media_type: str
+    size: int
+    complete: bool
+    pulled_at: float
+
+
+class Store:
+    def __init__(
+        self, root: Path, limits: StoreLimits = NO_LIMITS, now: Callable[[], float] = time.time
+    ) -> None:
+        """Opens or creates the store at `root`, and clears up after killed processes. Raises DiskError."""
+        self.root = Path(root).absolute()
+        self._now = now
+        self._layout = Layout(self.root)
+        self._hold_counts: Counter[Digest] = Counter()
+        self._hold_lock = Lock()
+        self._closed = False
+        with disk_errors("open the store", self.root):
+            self._layout.create()
+            self._owner = Owner(self._layout)
+        self._database = Database(self._layout.database)
+        self._records = BlobIndex(self._database, now())
+        self._images = ImageIndex(self._database)
+        with disk_errors("open the store", self.root):
+            self._blobs = Blobs(self._layout, self._records, self._images, self._owner, now)
+            parts = RoomParts(self._layout, self._records, self._images, self._blobs, self._owner)
+            self._room = Room(parts, limits, now)
+            for token in self._owner.dead():
+                self._records.release(token)
+        self._blobs.reconcile()
+        self._room.sweep_partials()
+
+    def close(self) -> None:
+        """Writes what was batched. Partials and open blobs are their users' to close."""
+        if self._closed:
+            return
+        self._closed = True
+        self._records.flush()
+        self._records.release(self._owner.token)
+        self._database.close()
+        self._blobs.lock.close()
+        self._room.close()
+        with disk_errors("close the store", self.root):
+            self._owner.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- blobs --------------------------------------------------------------------------------------------------
+
+    def size_of(self, digest: Digest) -> int | None:
+        """Bytes of a complete blob, None where it is not here."""
+        return self._blobs.size_of(digest)
+
+    def open_blob(self, digest: Digest) -> OpenBlob | None:
+        """A complete blob, for sendfile; the caller closes. Counts as a use. No SQL."""
+        return self._blobs.open(digest)
+
+    def read(self, digest: Digest, limit_bytes: int) -> bytes | None:
+        """All of a small blob. Raises ContentError where it is larger than `limit_bytes`."""
+        return self._blobs.read(digest, limit_bytes)
+
+    def put(self, digest: Digest, data: bytes) -> None:
+        """Keep small content. Raises ContentError where it is not what `digest` names, DiskError."""
+        if Digest.of(data, digest.algorithm) != digest:
+            raise ContentError(f"{len(data)} bytes do not match {digest}")
+        if self.size_of(digest) != len(data):
+            self._room.admit(len(data))
+            self._blobs.put(digest, data)
+
+    def open_partial(self, digest: Digest, size: int) -> PartialBlob:
+        """Begin or resume the download of a blob of `size` bytes; the caller closes.
+
+        Raises DiskError where the limits leave no room. Hashes again what an earlier attempt recorded (under a second
+        a GB). A partial that another process, or another call here, has open is not shared: this is another one then.
+        """
+        if self._closed:
+            raise DiskError(f"the store of {self.root} is closed")
+        claim = self._room.claim_partial(digest, size)
+        try:
+            return PartialBlob(digest, size, claim, self._blobs.adopt)
+        except BaseException:
+            claim.release()
+            raise
+
+    def chunk_digests(self, digest: Digest) -> list[bytes] | None:
+        """BLAKE3-256 of each chunk of a complete blob. Where none were recorded the blob is read and verified.
+
+        None where it is not here, or turned out damaged (it is removed then).
+        """
+        return self._blobs.chunk_digests(digest)
+
+    def verify(self, digest: Digest) -> bool:
+        """Hash a blob again; a damaged one is removed. True where it is here and whole."""
+        return self._blobs.verify(digest)
+
+    def remove(self, digest: Digest) -> None:
+        """Remove a blob, whoever holds it. Descriptors that are open stay readable."""
+        self._blobs.remove([digest])
+
+    def complete_digests(self) -> list[tuple[Digest, int]]:
+        """Every complete blob and its size."""
+        return list(self._records.sizes().items())
+
+    # --- what is known ------------------------------------------------------------------------------------------
+
+    def put_tag(self, repository: Repository, tag: str, descriptor: Descriptor, checked_at: float) -> None:
+        if self._images.put_tag(repository, tag, descriptor, checked_at, self._now()):
+            self._blobs.publish()
+
+    def find_tag(self, repository: Repository, tag: str) -> TagRecord | None:
+        return self._images.find_tag(repository, tag)
+
+    def remove_tag(self, repository: Repository, tag: str) -> bool:
+        """True where there was one."""
+        removed = self._images.remove_tag(repository, tag)
+        if removed:
+            self._blobs.publish()
+        return removed
+
+    def put_document(
+        self, repository: Repository, descriptor: Descriptor, children: Iterable[Descriptor]
+    ) -> None:
+        """A manifest or an index, verified, is known under this repository, and so is what it names."""
+        self._images.put_document(repository, descriptor, children, self._now())
+        self._blobs.publish_for(descriptor.digest)
+
+    def media_type_of(self, repository: Repository, digest: Digest) -> str | None:
+        """Of a document that was put under this repository; None for anything else."""
+        return self._images.media_type_of(repository, digest)
+
+    def is_linked(self, repository: Repository, digest: Digest) -> bool:
+        """Does a document of this repository name it, or is it one?"""
+        return self._images.is_linked(repository, digest)
+
+    def linked_size(self, digest: Digest) -> int | None:
+        """The size that known documents give this digest; nobody has verified it."""
+        return self._images.linked_size(digest)
+
+    def repositories_of(self, digest: Digest) -> list[Repository]:
+        """Where it is known from, most recently linked first."""
+        return self._images.repositories_of(digest)
+
+    def images(self) -> list[ImageRecord]:
+        """Tagged images, and documents under no tag and no index; by reference."""
+        graph = self._images.graph(self._records.sizes())
+        tags = self._images.tags()
+        named = {
+            (tag.repository, digest) for tag in tags for digest in graph.closure([tag.descriptor.digest])
+        }
+        beneath = {child.digest for children in graph.children.values() for child in children}
+        loose = [
+            one
+            for one in self._images.documents()
+            if (one.repository, one.digest) not in named
+            and one.digest not in beneath
+            and one.digest in graph.present
+        ]
+        found = [_tagged(tag, graph) for tag in tags] + [_untagged(one, graph) for one in loose]
+        return sorted(found, key=lambda image: (image.repository, image.tag or "", image.digest))
+
+    def pin(self, digest: Digest, reason: str) -> None:
+        """Keep it, and what it needs, from eviction until unpinned for the same reason."""
+        self._images.pin(digest, reason)
+
+    def unpin(self, digest: Digest, reason: str) -> None:
+        self._images.unpin(digest, reason)
+
+    # --- room ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def holding(self, digests: Iterable[Digest]) -> Iterator[None]:
+        """Keep these, and what they need, from eviction; also by other processes, until the block or this process ends.
+
+        Hold first, then look what is here: what is here then stays.
+        """
+        wanted = set(digests)
+        with self._hold_lock, self._blobs.lock.held():
+            self._records.hold(self._owner.token, wanted)
+            self._hold_counts.update(wanted)
+        try:
+            yield
+        finally:
+            with self._hold_lock:
+                self._hold_counts.subtract(wanted)
+                free = {digest for digest in wanted if self._hold_counts[digest] <= 0}
+                for digest in free:
+                    del self._hold_counts[digest]
+                if free and not self._closed:
+                    self._records.release(self._owner.token, free)
+
+    def make_room(self, wanted_bytes: int) -> int:
+        """Evict, least recently used first, until the limits hold with `wanted_bytes` more; bytes freed."""
+        self._records.flush()
+        return self._room.make_room(wanted_bytes)
+
+    def usage(self) -> Usage:
+        return self._room.usage()
+
+
+def _tagged(tag: TagRecord, graph: ContentGraph) -> ImageRecord:
+    return _image(
+        graph, tag.repository, tag.tag, tag.descriptor.digest, tag.descriptor.media_type, tag.pulled_at
+    )
+
+
+def _untagged(one: DocumentRecord, graph: ContentGraph) -> ImageRecord:
+    return _image(graph, one.repository, None, one.digest, one.media_type, one.linked_at)
+
+
+def _image(
+    graph: ContentGraph, repository: Repository, tag: str | None, digest: Digest, media_type: str, at: float
+) -> ImageRecord:
+    size = graph.size_here(digest)
+    complete = bool(graph.complete_parts(Child(digest, media_type, size)))
+    return ImageRecord(repository, tag, digest, media_type, size, complete, at)
