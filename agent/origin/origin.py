@@ -1,0 +1,250 @@
+"""`Origin`: what the rest of Shoal asks of registries. Composes clients, authentication, exchange and readers.
+
+HEAD of a tag first is the caller's policy (Docker Hub counts manifest GETs and not HEADs); what a registry says about its
+rate limit is kept in `rate_limits`.
+"""
+
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+import httpx
+import trio
+
+from agent.content.digest import Digest
+from agent.content.document import MAX_DOCUMENT_BYTES, Descriptor
+from agent.content.errors import ContentError, InputError, SourceError
+from agent.content.media_types import ACCEPT_DOCUMENTS, OCTET_STREAM
+from agent.content.reference import Repository, is_tag
+from agent.origin.authorizer import Authorizer
+from agent.origin.client import Timeouts, open_clients
+from agent.origin.content_range import range_header
+from agent.origin.content_reader import ContentReader
+from agent.origin.credentials import CredentialStore
+from agent.origin.exchange import Ask, Exchange
+from agent.origin.network import Resolve
+from agent.origin.rate_limit import RateLimit
+from agent.origin.response import OpenResponse
+from agent.origin.retry import RetryPolicy, Transient
+from agent.origin.upstream import Upstream, by_registry
+
+_MAX_BLOB_BYTES = 1 << 46
+_ACCEPT = ("accept", ", ".join(ACCEPT_DOCUMENTS))
+_MAX_MEDIA_TYPE_CHARACTERS = 255
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteDocument:
+    """What a registry says a tag or digest is. `body` where it had to be fetched to know."""
+
+    digest: Digest | None
+    size: int | None
+    media_type: str | None
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedDocument:
+    """`descriptor.digest` is of `body`, whatever the headers said; its media type is the header's."""
+
+    body: bytes
+    descriptor: Descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class OriginOptions:
+    """How patient the client is, and where time, chance and names come from."""
+
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
+    rng: random.Random = field(default_factory=random.Random)
+    now_unix: Callable[[], float] = time.time
+    resolver: Resolve | None = None
+    on_rate_limit: Callable[[RateLimit], None] | None = None
+
+
+@asynccontextmanager
+async def open_origin(
+    upstreams: Sequence[Upstream],
+    credentials: CredentialStore | None = None,
+    options: OriginOptions | None = None,
+) -> AsyncIterator["Origin"]:
+    """Raises InputError for a configuration that cannot work. Closes every connection at the end."""
+    chosen = options or OriginOptions()
+    async with AsyncExitStack() as stack:
+        origin = Origin(chosen)
+        for upstream in by_registry(upstreams).values():
+            clients = await stack.enter_async_context(
+                open_clients(upstream, chosen.timeouts, chosen.resolver)
+            )
+            authorizer = Authorizer(clients, credentials or CredentialStore(), chosen.now_unix)
+            origin.add(
+                upstream.registry, Exchange(clients, authorizer, chosen.now_unix, origin.note_head(upstream))
+            )
+        yield origin
+
+
+class Origin:
+    """Made by `open_origin`. `rate_limits` is the last word of each registry that said one."""
+
+    def __init__(self, options: OriginOptions) -> None:
+        self.rate_limits: dict[str, RateLimit] = {}
+        self._options = options
+        self._exchanges: dict[str, Exchange] = {}
+
+    def add(self, registry: str, exchange: Exchange) -> None:
+        self._exchanges[registry] = exchange
+
+    def note_head(self, upstream: Upstream) -> Callable[[httpx.Headers], None]:
+        def note(headers: httpx.Headers) -> None:
+            limit = RateLimit.parse(
+                upstream.registry, headers.get("ratelimit-limit"), headers.get("ratelimit-remaining")
+            )
+            if limit is not None:
+                self.rate_limits[upstream.registry] = limit
+                if self._options.on_rate_limit is not None:
+                    self._options.on_rate_limit(limit)
+
+        return note
+
+    async def head_manifest(self, repository: Repository, target: str) -> RemoteDocument:
+        """What `target` (tag or digest) is now, by HEAD; by GET where the registry's HEAD does not tell its digest."""
+        digest = _digest_of_target(target)
+        ask = Ask("HEAD", repository, "manifests", target, (_ACCEPT,))
+        try:
+            response = await self._retrying(lambda: self._exchange(repository).open(ask))
+        except SourceError as error:
+            if type(error) is not SourceError:
+                raise
+            response = None  # some registries know no HEAD: 405, 400, 501
+        if response is not None:
+            await response.close()
+            told = digest or _parse_digest(response.headers.get("docker-content-digest"))
+            if told is not None:
+                return RemoteDocument(told, response.content_length, _media_type(response))
+        fetched = await self.get_manifest(repository, target)
+        descriptor = fetched.descriptor
+        return RemoteDocument(descriptor.digest, descriptor.size, descriptor.media_type, fetched.body)
+
+    async def get_manifest(self, repository: Repository, target: str) -> FetchedDocument:
+        """The manifest or index itself. Raises ContentError where it is too large or does not match a digest target."""
+        digest = _digest_of_target(target)
+        exchange = self._exchange(repository)
+        ask = Ask("GET", repository, "manifests", target, (_ACCEPT,))
+
+        async def fetch() -> FetchedDocument:
+            response = await exchange.open(ask)
+            try:
+                body = await _read_document(response, ask.what, exchange.timeouts.document_seconds)
+            finally:
+                await response.close()
+            actual = Digest.of(body, digest.algorithm if digest else "sha256")
+            if digest is not None and actual != digest:
+                raise Transient(
+                    ContentError(f"{exchange.host} sends other bytes for {ask.what}: they are {actual}")
+                )
+            return FetchedDocument(body, Descriptor(_media_type(response) or OCTET_STREAM, actual, len(body)))
+
+        return await self._retrying(fetch)
+
+    @asynccontextmanager
+    async def open_content(
+        self,
+        repository: Repository,
+        digest: Digest,
+        *,
+        kind: Literal["blobs", "manifests"] = "blobs",
+        start: int = 0,
+        stop: int | None = None,
+        size: int | None = None,
+    ) -> AsyncIterator[ContentReader]:
+        """A reader of the bytes `start` to `stop` (exclusive; None: to the end). `size` is what the content must have.
+
+        Errors of the first answer are raised on entering. Nothing is asked for an empty range.
+        """
+        limit = size if stop is None else stop
+        if (
+            start < 0
+            or (limit is not None and limit < start)
+            or (stop is not None and size is not None and stop > size)
+        ):
+            raise InputError(f"invalid range {start} to {stop} of {digest} with {size} bytes")
+        exchange = self._exchange(repository)
+        what = f"{repository}@{digest}"
+        extra = (_ACCEPT,) if kind == "manifests" else ()
+
+        async def ask(position: int, until: int | None) -> OpenResponse:
+            wanted = range_header(position, until)
+            headers = (*extra, *((("range", wanted),) if wanted else ()))
+            return await exchange.open(Ask("GET", repository, kind, str(digest), headers))
+
+        reader = ContentReader(
+            ask,
+            what,
+            start=start,
+            stop=None if stop == size else stop,
+            size=size,
+            cap_bytes=MAX_DOCUMENT_BYTES if kind == "manifests" else _MAX_BLOB_BYTES,
+            may_be_empty=size == 0 or (size is None and digest == Digest.of(b"", digest.algorithm)),
+            retries=self._options.retries,
+            rng=self._options.rng,
+        )
+        try:
+            await reader.open()
+            yield reader
+        finally:
+            await reader.close()
+
+    def _exchange(self, repository: Repository) -> Exchange:
+        exchange = self._exchanges.get(repository.registry)
+        if exchange is None:
+            raise InputError(f"registry {repository.registry} is not configured as an upstream")
+        return exchange
+
+    async def _retrying(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
+        failures = 0
+        while True:
+            try:
+                return await attempt()
+            except Transient as failure:
+                failures += 1
+                if not self._options.retries.may_retry(failures):
+                    raise failure.error from None
+            await trio.sleep(self._options.retries.wait_seconds(failures, self._options.rng))
+
+
+async def _read_document(response: OpenResponse, what: str, seconds: float) -> bytes:
+    length = response.content_length
+    body = await response.read(MAX_DOCUMENT_BYTES, seconds) if (length or 0) <= MAX_DOCUMENT_BYTES else None
+    if body is None:
+        raise ContentError(
+            f"{what} is larger than {MAX_DOCUMENT_BYTES} bytes, the most that is accepted of a manifest"
+        )
+    if not body:
+        raise Transient(ContentError(f"{response.host} sends an empty body for {what}"))
+    return body
+
+
+def _digest_of_target(target: str) -> Digest | None:
+    """None for a tag. Raises InputError for what is neither: it would end up in a URL."""
+    if is_tag(target):
+        return None
+    if ":" not in target:
+        raise InputError(f"invalid tag {target[:150]!r}: up to 128 letters, digits and . _ -")
+    return Digest.parse(target)
+
+
+def _parse_digest(text: str | None) -> Digest | None:
+    try:
+        return Digest.parse(text) if text else None
+    except InputError:
+        return None
+
+
+def _media_type(response: OpenResponse) -> str | None:
+    text = str(response.headers.get("content-type", "")).split(";")[0].strip().lower()
+    return text[:_MAX_MEDIA_TYPE_CHARACTERS] or None
