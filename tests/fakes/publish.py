@@ -14,7 +14,7 @@ async def push_image(
 ) -> None:
     """To `<registry_url>/v2/<repository>/manifests/<tag>`; children of an index go by digest. `headers` go with every
     request (Authorization, where the registry wants one)."""
-    timeout = httpx.Timeout(60)
+    timeout = httpx.Timeout(600)
     async with httpx.AsyncClient(base_url=f"{registry_url}/v2/{repository}/", timeout=timeout) as client:
         client.headers.update(headers or {})
         await _push_manifest(client, image, tag)
