@@ -31,7 +31,7 @@ def settings_flags(*sections: str) -> Callable[[Command], Command]:
 
 
 def given_flags(parameters: Mapping[str, object]) -> dict[str, str]:
-    """The settings among a command's parameters, by key, as `load_settings` takes them. Those not given are left out."""
+    """The settings among a command's parameters, by key, as `load_settings` takes them."""
     return {
         row.path: value if isinstance(value, str) else str(value).lower()
         for row in rows()

@@ -41,10 +41,10 @@ class Kind:
 
     expected: str
     parse: Callable[[str], object]
+    metavar: str
+    example: str = ""
     format: Callable[[Any], str] = str
     toml_types: tuple[type, ...] = (str,)
-    metavar: str = "TEXT"
-    example: str = ""
 
     def parse_toml(self, value: object) -> object:
         """`value` as tomllib gives it. Raises InputError."""
@@ -74,7 +74,7 @@ def choice(*options: str) -> Kind:
             raise InputError("not one of the choices")
         return text
 
-    return Kind(f"one of {', '.join(options)}", parse, metavar="|".join(options))
+    return Kind(f"one of {', '.join(options)}", parse, "|".join(options))
 
 
 def whole_number(least: int, most: int) -> Kind:
@@ -85,7 +85,7 @@ def whole_number(least: int, most: int) -> Kind:
             raise InputError("out of range")
         return int(text)
 
-    return Kind(f"a whole number from {least} to {most}", parse, toml_types=(int,), metavar="NUMBER")
+    return Kind(f"a whole number from {least} to {most}", parse, "NUMBER", toml_types=(int,))
 
 
 def size(least_bytes: int = 0) -> Kind:
@@ -96,7 +96,7 @@ def size(least_bytes: int = 0) -> Kind:
         return parsed
 
     least = f" of at least {format_size(least_bytes)}" if least_bytes else ""
-    return Kind(f'a size{least} such as "10GB" or "512MiB"', parse, format_size, (str, int), "SIZE", "100GB")
+    return Kind(f'a size{least} such as "10GB" or "512MiB"', parse, "SIZE", "100GB", format_size, (str, int))
 
 
 def boolean() -> Kind:
@@ -108,7 +108,9 @@ def boolean() -> Kind:
             return False
         raise InputError("neither true nor false")
 
-    return Kind("true or false, without quotes", parse, lambda v: "true" if v else "false", (bool,))
+    return Kind(
+        "true or false, without quotes", parse, "BOOLEAN", "", lambda v: "true" if v else "false", (bool,)
+    )
 
 
 def _parse_path(text: str) -> Path:
@@ -135,54 +137,30 @@ def _format_paths(paths: tuple[Path, ...]) -> str:
     return ",".join(map(str, paths))
 
 
-ADDRESS = Kind(
-    f'{EXPECTED}, such as "127.0.0.1:5050"', parse_address, metavar="ADDRESS", example="127.0.0.1:9464"
-)
-TCP_ADDRESS = Kind(
-    f'{EXPECTED_TCP}, such as "127.0.0.1:5051"', parse_tcp_address, metavar="ADDRESS", example="10.0.0.7:5051"
-)
+ADDRESS = Kind(f'{EXPECTED}, such as "127.0.0.1:5050"', parse_address, "ADDRESS", "127.0.0.1:9464")
+TCP_ADDRESS = Kind(f'{EXPECTED_TCP}, such as "127.0.0.1:5051"', parse_tcp_address, "ADDRESS", "10.0.0.7:5051")
 BOOLEAN = boolean()
 DURATION = Kind(
-    'a duration such as "500ms", "30s", "5m" or "1h"', parse_duration, format_duration, metavar="DURATION"
+    'a duration such as "500ms", "30s", "5m" or "1h"', parse_duration, "DURATION", "30s", format_duration
 )
-RATE = Kind(
-    'a rate such as "50mbit" or "10MB/s"',
-    parse_rate,
-    format_rate,
-    (str, int),
-    metavar="RATE",
-    example="50mbit",
-)
-PATH = Kind(
-    'an absolute path, such as "/var/lib/shoal" or "~/shoal"',
-    _parse_path,
-    metavar="PATH",
-    example="/var/lib/shoal",
-)
+RATE = Kind('a rate such as "50mbit" or "10MB/s"', parse_rate, "RATE", "50mbit", format_rate, (str, int))
+PATH = Kind('an absolute path, such as "/var/lib/shoal" or "~/shoal"', _parse_path, "PATH", "/var/lib/shoal")
 PATHS = Kind(
     'absolute paths, such as ["/root/.docker/config.json"]',
     _parse_paths,
+    "PATH,...",
+    "",
     _format_paths,
     (list,),
-    metavar="PATHS",
 )
-NAME = Kind('a name such as "node-17"', parse_name, metavar="NAME", example="node-17")
-OPTIONAL_NAME = Kind('a name such as "zone-a", or ""', _parse_optional_name, metavar="NAME")
-URL = Kind(
-    'a URL such as "https://registry.example"',
-    parse_http_url,
-    metavar="URL",
-    example="https://registry.example",
-)
-OPTIONAL_URL = Kind('a URL such as "http://10.0.0.1:5052", or ""', _parse_optional_url, metavar="URL")
-REGISTRY = Kind(
-    'a registry HOST or HOST:PORT such as "docker.io"',
-    parse_registry,
-    metavar="REGISTRY",
-    example="docker.io",
-)
+NAME = Kind('a name such as "node-17"', parse_name, "NAME", "node-17")
+OPTIONAL_NAME = Kind('a name such as "zone-a", or ""', _parse_optional_name, "NAME")
+URL = Kind('a URL such as "https://registry.example"', parse_http_url, "URL", "https://registry.example")
+OPTIONAL_URL = Kind('a URL such as "http://10.0.0.1:5052", or ""', _parse_optional_url, "URL")
+REGISTRY = Kind('a registry HOST or HOST:PORT such as "docker.io"', parse_registry, "REGISTRY", "docker.io")
 TAG_PATTERN = Kind(
     'a pattern over REGISTRY/NAME:TAG such as "docker.io/library/*:latest" or "*"',
     parse_tag_pattern,
-    metavar="PATTERN",
+    "PATTERN",
+    "*",
 )
