@@ -194,10 +194,10 @@ def _unknown(
     elsewhere: Iterable[str] = (),
 ) -> None:
     known = list(known)
-    near = get_close_matches(name, known, n=1, cutoff=0.6)
-    if not near:  # the right name in the wrong place: listen at the top, socket under [node]
-        near = [path for path in elsewhere or known if path.rpartition(".")[2] == name][:1]
-    remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    # The right name in the wrong place comes first: listen at the top, quota under [node].
+    near = sorted(path for path in elsewhere or known if path != name and path.rpartition(".")[2] == name)
+    near = near or get_close_matches(name, known, n=1, cutoff=0.6)
+    remedy = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
     layer.mistakes.append(Mistake(key, source, f"unknown {what} {_shown(name)}", remedy))
 
 

@@ -42,12 +42,10 @@ def _list_line(settings: Settings, row: ListField) -> Line:
 
 def render_text(settings: Settings) -> str:
     """`key = text  # source`, in columns."""
-    lines = lines_of(settings)
-    key_width = max(len(line.key) for line in lines)
-    text_width = min(40, max(len(line.text) for line in lines))
-    return "\n".join(
-        f"{line.key:<{key_width}} = {line.text:<{text_width}}  # {line.source}" for line in lines
-    )
+    shown = [(line.key, line.text or '""', line.source) for line in lines_of(settings)]
+    key_width = max(len(key) for key, _, _ in shown)
+    text_width = min(_MAX_COLUMN, max(len(text) for _, text, _ in shown))
+    return "\n".join(f"{key:<{key_width}} = {text:<{text_width}}  # {source}" for key, text, source in shown)
 
 
 def render_json(settings: Settings) -> dict[str, object]:

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from agent.content.errors import InputError
 
-_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
+_NUMBER = r"[0-9]{1,19}(?:\.[0-9]{1,9})?"
 
 _SIZE = re.compile(rf"({_NUMBER})\s*([a-z]*)", re.IGNORECASE | re.ASCII)
 _SIZE_UNITS = {"": 1, "b": 1} | {
