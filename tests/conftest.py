@@ -10,8 +10,6 @@ import pytest
 
 from tests.clients.components import missing_components
 
-IN_CI = os.environ.get("CI") == "true"
-
 
 REAL_TIMEOUT_SECONDS = 300
 
@@ -36,7 +34,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turns a skip of a `real` test into a failure in CI, where nothing may hide."""
     report = yield
-    if IN_CI and report.skipped and item.get_closest_marker("real") and not hasattr(report, "wasxfail"):
+    in_ci = os.environ.get("CI") == "true"
+    if in_ci and report.skipped and item.get_closest_marker("real") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI, where real components must be there: {report.longrepr!s}"
     return report

@@ -25,6 +25,7 @@ busybox-static:/bin/busybox
 debootstrap:/usr/sbin/debootstrap
 umoci:/usr/bin/umoci
 procps:/bin/ps
+curl:/usr/bin/curl
 "
 
 list() { for line in $COMPONENTS; do echo "${line%%:*}"; done; }

@@ -16,6 +16,9 @@ _FILES = {
     "registry": ("/usr/bin/docker-registry",),
     "namespaces": ("/bin/ip", "/sbin/tc"),
     "busybox": ("/bin/busybox",),
+    "curl": ("/usr/bin/curl",),
+    "nginx": ("/usr/sbin/nginx",),
+    "umoci": ("/usr/bin/umoci",),
 }
 
 

@@ -144,7 +144,7 @@ async def test_a_registry_with_tokens_sends_clients_to_the_token_server(scratch:
     assert tokens.requests[-1].scopes == ("repository:fish:pull",)
 
 
-@pytest.mark.real("registry", "busybox")
+@pytest.mark.real("registry", "curl")
 async def test_the_registrys_log_counts_what_each_blob_cost(scratch: Path, registry: Registry) -> None:
     image = make_image([random_layer("payload", 100_000)])
     await push_image(image, registry.url, "fish", "latest")

@@ -13,7 +13,7 @@ from tests.cluster.namespaces import Shape, open_namespaces
 from tests.fakes.images import make_image, random_layer
 from tests.fakes.publish import push_image
 
-pytestmark = pytest.mark.real("namespaces", "registry", "busybox")
+pytestmark = pytest.mark.real("namespaces", "registry", "busybox", "curl")
 
 
 async def test_hosts_reach_a_registry_in_the_hub_from_their_own_addresses(tmp_path: Path) -> None:

@@ -1,12 +1,8 @@
 """Tests with real components: outside CI they skip where a component is missing; in CI that fails the run."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
+import tests.conftest
 from tests.clients.components import missing_components
 
 PROGRAM = """
@@ -18,34 +14,26 @@ def test_something():
 """
 
 
-def run_pytest(directory: Path, ci: str) -> subprocess.CompletedProcess[str]:
-    (directory / "test_it.py").write_text(PROGRAM)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "tests.conftest",
-        "-q",
-        "--rootdir",
-        directory,
-        directory,
-    ]
-    options = ["-c", os.devnull, "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestUnknownMarkWarning"]
-    environment = {**os.environ, "CI": ci, "PYTHONPATH": str(Path.cwd())}
-    return subprocess.run([*command, *options], capture_output=True, text=True, env=environment, check=False)
+def run_pytest(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, *, ci: bool) -> pytest.RunResult:
+    """A run of PROGRAM under this project's conftest."""
+    monkeypatch.setenv("CI", "true" if ci else "")
+    pytester.makepyfile(PROGRAM)
+    pytester.makeini("[pytest]\nmarkers = real(*components)")
+    return pytester.runpytest_inprocess(plugins=[tests.conftest])
 
 
-def test_a_skip_is_a_failure_in_ci(tmp_path: Path) -> None:
-    done = run_pytest(tmp_path, ci="true")
-    assert done.returncode == 1
-    assert "skipped in CI" in done.stdout
+def test_a_skip_is_a_failure_in_ci(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run_pytest(pytester, monkeypatch, ci=True)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines("*skipped in CI, where real components must be there*")
 
 
-def test_a_skip_elsewhere_names_the_command_that_installs(tmp_path: Path) -> None:
-    done = run_pytest(tmp_path, ci="")
-    assert done.returncode == 0
-    assert "make real-components" in done.stdout
+def test_a_skip_elsewhere_names_the_command_that_installs(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = run_pytest(pytester, monkeypatch, ci=False)
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines("*make real-components*")
 
 
 def test_asking_for_an_unknown_component_is_a_mistake() -> None:
