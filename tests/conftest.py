@@ -10,7 +10,6 @@ import pytest
 
 from tests.clients.components import missing_components
 
-
 REAL_TIMEOUT_SECONDS = 300
 
 
