@@ -53,9 +53,9 @@ install() {
     fi
     keep_services_stopped
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
+    apt-get -o Acquire::Retries=3 update -qq
     # shellcheck disable=SC2086
-    apt-get install -y -qq --no-install-recommends $packages > /dev/null
+    apt-get -o Acquire::Retries=3 install -y -qq --no-install-recommends $packages > /dev/null
 }
 
 prepare() {
