@@ -19,7 +19,6 @@ from agent.content.errors import DiskError
 from agent.http.byte_sender import ConnectionLost
 from agent.http.response import Bytes
 
-_SENDFILE_BYTES = 4 * 1024 * 1024  # at most this much between two checkpoints
 _NOTSENT_BYTES = 1024 * 1024  # trio's own 16 KiB would wake us 64 times as often
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -54,13 +53,10 @@ class SocketSender:
     async def send_file(self, fd: int, offset: int, count: int) -> None:
         stop = offset + count
         while offset < stop:
-            wanted = min(stop - offset, _SENDFILE_BYTES)
-            sent = self._sendfile(fd, offset, wanted)
-            offset += sent
-            if sent < wanted:
+            offset += self._sendfile(fd, offset, stop - offset)
+            if offset < stop:
                 await self._wait_writable()
-            else:
-                await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
 
     def _sendfile(self, fd: int, offset: int, count: int) -> int:
         try:
