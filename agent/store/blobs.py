@@ -64,6 +64,9 @@ class Blobs:
         self._now = now
         self.lock = ProcessLock(layout.layout_lock)
 
+    def close(self) -> None:
+        self.lock.close()
+
     # --- reading (no SQL) ---------------------------------------------------------------------------------------
 
     def size_of(self, digest: Digest) -> int | None:
@@ -134,9 +137,10 @@ class Blobs:
             files = {
                 digest: (status.st_size, status.st_mtime) for digest, status in self._layout.scan_blobs()
             }
-            for digest in self._records.reconcile(files):
-                self._layout.remove(digest)
+            damaged = self._records.reconcile(files)
             self.publish()
+            for digest in damaged:
+                self._layout.remove(digest)
 
     # --- index.json ---------------------------------------------------------------------------------------------
 

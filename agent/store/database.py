@@ -76,10 +76,11 @@ class Database:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
+                self._writer.execute("COMMIT")
             except BaseException:
-                self._writer.execute("ROLLBACK")
+                if self._writer.in_transaction:  # a full disk may have undone it already
+                    self._writer.execute("ROLLBACK")
                 raise
-            self._writer.execute("COMMIT")
 
     def write_nowait(self, sql: str, many: Sequence[Parameters]) -> bool:
         """One statement with many parameters, unless another writer is at work: then nothing, and False."""

@@ -15,13 +15,14 @@ from agent.store.database import Database
 
 _PUT_TAG = """
     INSERT INTO tags VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-    ON CONFLICT DO UPDATE SET digest = excluded.digest, media_type = excluded.media_type, size = excluded.size,
+    ON CONFLICT (registry, name, tag) DO UPDATE SET
+        digest = excluded.digest, media_type = excluded.media_type, size = excluded.size,
         checked_at = excluded.checked_at, pulled_at = iif(digest = excluded.digest, pulled_at, excluded.pulled_at)
 """
 # What a document says of itself outweighs what another said of it.
 _PUT_LINK = """
     INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET media_type = excluded.media_type, size = excluded.size,
+    ON CONFLICT (registry, name, digest) DO UPDATE SET media_type = excluded.media_type, size = excluded.size,
         is_document = excluded.is_document WHERE excluded.is_document >= is_document
 """
 _TAGGED_ANCESTOR = """

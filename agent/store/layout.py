@@ -43,6 +43,8 @@ class Layout:
             directory.mkdir(exist_ok=True)
         for algorithm in ALGORITHMS:
             Path(self._blobs, algorithm).mkdir(parents=True, exist_ok=True)
+        for directory in (Path(self._blobs), self.root, self.root.parent):
+            fsync_directory(directory)
         if not (self.root / "oci-layout").exists():
             replace_file(self.root / "oci-layout", _OCI_LAYOUT, self.staging / f"oci-layout-{os.getpid()}")
 

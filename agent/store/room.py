@@ -102,7 +102,9 @@ class Room:
         evictable = evictable_bytes(candidates)
         if evictable < needed:
             raise DiskError(self._refusal(usage, wanted_bytes, evictable))
-        self._evict(candidates, needed)
+        freed = self._evict(candidates, needed)
+        if freed < needed:  # a pull began to hold some of it meanwhile
+            raise DiskError(self._refusal(usage, wanted_bytes, freed))
 
     def _usage(self, partials: list[PartialFile]) -> Usage:
         blobs, blob_bytes = self._parts.records.total()

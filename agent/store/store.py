@@ -10,7 +10,7 @@ content and index.json), partial.py (downloads), room.py and eviction.py (limits
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -59,37 +59,40 @@ class Store:
         """Opens or creates the store at `root`, and clears up after killed processes. Raises DiskError."""
         self.root = Path(root).absolute()
         self._now = now
-        self._layout = Layout(self.root)
         self._hold_counts: Counter[Digest] = Counter()
         self._hold_lock = Lock()
         self._closed = False
-        with disk_errors("open the store", self.root):
-            self._layout.create()
-            self._owner = Owner(self._layout)
-        self._database = Database(self._layout.database)
-        self._records = BlobIndex(self._database, now())
-        self._images = ImageIndex(self._database)
-        with disk_errors("open the store", self.root):
-            self._blobs = Blobs(self._layout, self._records, self._images, self._owner, now)
-            parts = RoomParts(self._layout, self._records, self._images, self._blobs, self._owner)
+        with disk_errors("open the store", self.root), ExitStack() as opened:
+            layout = Layout(self.root)
+            layout.create()
+            self._owner = Owner(layout)
+            opened.callback(self._owner.close)
+            database = Database(layout.database)
+            opened.callback(database.close)
+            self._records = BlobIndex(database, now())
+            self._images = ImageIndex(database)
+            self._blobs = Blobs(layout, self._records, self._images, self._owner, now)
+            opened.callback(self._blobs.close)
+            parts = RoomParts(layout, self._records, self._images, self._blobs, self._owner)
             self._room = Room(parts, limits, now)
-            for token in self._owner.dead():
-                self._records.release(token)
-        self._blobs.reconcile()
-        self._room.sweep_partials()
+            opened.callback(self._room.close)
+            self._clear_up()
+            self._opened = opened.pop_all()
 
     def close(self) -> None:
         """Writes what was batched. Partials and open blobs are their users' to close."""
         if self._closed:
             return
         self._closed = True
-        self._records.flush()
-        self._records.release(self._owner.token)
-        self._database.close()
-        self._blobs.lock.close()
-        self._room.close()
-        with disk_errors("close the store", self.root):
-            self._owner.close()
+        with disk_errors("close the store", self.root), self._opened:
+            self._records.flush()
+            self._records.release(self._owner.token)
+
+    def _clear_up(self) -> None:
+        for token in self._owner.dead():
+            self._records.release(token)
+        self._blobs.reconcile()
+        self._room.sweep_partials()
 
     def __enter__(self) -> "Store":
         return self
