@@ -41,16 +41,16 @@ class Log:
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
 
-    def debug(self, event: str, **fields: object) -> None:
+    def debug(self, event: str, /, **fields: object) -> None:
         self._write(logging.DEBUG, event, fields)
 
-    def info(self, event: str, **fields: object) -> None:
+    def info(self, event: str, /, **fields: object) -> None:
         self._write(logging.INFO, event, fields)
 
-    def warning(self, event: str, **fields: object) -> None:
+    def warning(self, event: str, /, **fields: object) -> None:
         self._write(logging.WARNING, event, fields)
 
-    def error(self, event: str, **fields: object) -> None:
+    def error(self, event: str, /, **fields: object) -> None:
         self._write(logging.ERROR, event, fields)
 
     def _write(self, level: int, event: str, fields: dict[str, object]) -> None:
@@ -152,9 +152,21 @@ def _plain(value: object) -> Plain:
         # Judged as one text, in which a telling key stands beside its value.
         return redact(str(value))[:_MAX_CHARACTERS]
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(element) for element in list(value)[:_MAX_ELEMENTS]]
+        return _plain_elements(list(value)[:_MAX_ELEMENTS])
+    if isinstance(value, bytes | bytearray):
+        return redact(value.decode("utf-8", "backslashreplace"))[:_MAX_CHARACTERS]
     text = describe_error(value) if isinstance(value, BaseException) else str(value)
     return redact(text)[:_MAX_CHARACTERS]
+
+
+def _plain_elements(values: list[object]) -> list[Plain]:
+    """Also for pairs such as headers: what stands after a telling name is hidden."""
+    plain: list[Plain] = []
+    is_secret = False
+    for value in values:
+        plain.append(HIDDEN if is_secret else _plain(value))
+        is_secret = is_secret or (isinstance(value, str | bytes) and is_telling_name(str(plain[-1])))
+    return plain
 
 
 def _text(value: Plain) -> str:

@@ -294,4 +294,4 @@ def test_any_configuration_gives_settings_or_mistakes(
 ) -> None:
     with suppress(SettingsError):
         found = parse_settings(document, environ, flags, MACHINE)
-        assert found.tag_rule_for("docker.io/library/alpine:latest")
+        assert found.tag_rule_for("docker.io/library/alpine:latest") in found.tags
