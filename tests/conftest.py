@@ -9,6 +9,9 @@ from collections.abc import Generator
 import pytest
 
 from tests.clients.components import missing_components
+from tests.time_limit import pytest_pyfunc_call, pytest_timeout_set_timer
+
+__all__ = ["pytest_pyfunc_call", "pytest_timeout_set_timer"]  # hooks, which pytest finds here
 
 REAL_TIMEOUT_SECONDS = 300
 
