@@ -5,6 +5,7 @@ before it does, and index.json is rewritten after the row appears and before the
 index.json <= rows <= files, and a kill in between leaves only files that `reconcile` finds again.
 """
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ from blake3 import blake3
 
 from agent.content.chunk_map import ChunkMap
 from agent.content.digest import Digest
-from agent.content.errors import ContentError
+from agent.content.errors import ContentError, DiskError
 from agent.store.blob_index import BlobIndex
 from agent.store.content_graph import Child
 from agent.store.disk_errors import disk_error, disk_errors
@@ -26,6 +27,7 @@ from agent.store.layout_index import render_layout_index
 from agent.store.owner import Owner
 from agent.store.partial_files import Claim
 
+_LOG = logging.getLogger(__name__)
 CHUNK_DIGEST_BYTES = 32
 
 
@@ -107,19 +109,32 @@ class Blobs:
         with disk_errors(f"write {len(data)} bytes of {digest}", self._layout.root):
             staged = Path(self._owner.staged_path(digest.short))
             write_file(staged, data)
-        self._appear(staged, digest, len(data), b"".join(chunks))
+            try:
+                self._appear(staged, digest, len(data), b"".join(chunks))
+            finally:
+                staged.unlink(missing_ok=True)
 
     def adopt(self, claim: Claim, digest: Digest, size: int, chunk_digests: bytes) -> None:
         """Take over a partial's verified, fsynced file; the claim stays with its owner."""
         self._appear(claim.data_path, digest, size, chunk_digests)
         with disk_errors(f"remove what is left of the download of {digest}", self._layout.root):
-            claim.log_path.unlink(missing_ok=True)
+            claim.unlink()
 
     def _appear(self, source: Path, digest: Digest, size: int, chunk_digests: bytes) -> None:
         with self.lock.held(), disk_errors(f"store {size} bytes of {digest}", self._layout.root):
-            self._layout.adopt(source, digest)
-            self._records.record(digest, size, chunk_digests, self._now())
-            self.publish_for(digest)
+            is_new = self.size_of(digest) != size  # else another process was faster, with the same bytes
+            if is_new:
+                self._layout.adopt(source, digest)
+            try:
+                self._records.record(digest, size, chunk_digests, self._now())
+            except DiskError:
+                if is_new:
+                    self._layout.give_back(digest, source)
+                raise
+            try:
+                self.publish_for(digest)
+            except DiskError as error:  # behind, not wrong: whatever is published next mends it
+                _LOG.warning("index.json does not name %s yet: %s", digest, error)
 
     # --- going --------------------------------------------------------------------------------------------------
 

@@ -70,6 +70,10 @@ class Layout:
         source.rename(target)
         fsync_directory(target.parent)
 
+    def give_back(self, digest: Digest, source: Path) -> None:
+        """Undo `adopt`."""
+        Path(self.blob_path(digest)).rename(source)
+
     def remove(self, digest: Digest) -> None:
         Path(self.blob_path(digest)).unlink(missing_ok=True)
 

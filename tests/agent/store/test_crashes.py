@@ -175,3 +175,24 @@ def test_eviction_takes_an_image_off_the_list_before_its_bytes(root: Path, clock
         assert store.make_room(0) == ONE.size
         assert REFERENCE not in (root / "index.json").read_text()
         check_layout(root)
+
+
+@pytest.mark.parametrize("way", ["put", "partial"])
+def test_a_blob_that_the_index_cannot_record_does_not_appear(store: Store, root: Path, way: str) -> None:
+    digest, data = blob(100)
+    with sqlite3.connect(root / "index.db") as connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON blobs BEGIN SELECT RAISE(FAIL, 'disk is full'); END"
+        )
+    with store.open_partial(digest, len(data)) as partial:
+        fill(partial, data)
+        commit = partial.commit if way == "partial" else lambda: store.put(digest, data)
+        with pytest.raises(DiskError, match="disk is full"):
+            commit()
+        assert store.size_of(digest) is None
+        assert not list((root / "staging").iterdir())
+        connection.execute("DROP TRIGGER full")
+        connection.close()
+        commit()
+    assert store.read(digest, 100) == data
+    assert store.complete_digests() == [(digest, 100)]

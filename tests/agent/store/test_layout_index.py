@@ -115,3 +115,12 @@ def test_confirming_a_tag_does_not_rewrite_the_file(store: Store, root: Path) ->
     store.put_tag(ALPINE, "3.20", one.descriptor, 2.0)
     store.put(Digest.of(b"other"), b"other")
     assert (root / "index.json").stat().st_ino == before
+
+
+def test_whoever_reads_the_file_while_it_changes_reads_a_whole_one(store: Store, root: Path) -> None:
+    one = image(1)
+    one.put(store)
+    with (root / "index.json").open() as reader:
+        store.put_tag(ALPINE, "3.20", one.descriptor, 1.0)
+        assert json.load(reader)["manifests"] == []
+    assert len(listed(root)) == 1
