@@ -112,20 +112,18 @@ class ImageIndex:
 
     def put_document(
         self, repository: Repository, descriptor: Descriptor, children: Iterable[Descriptor], now: float
-    ) -> None:
+    ) -> bool:
+        """True where no repository knew it before. What it needs follows from its bytes and is written once."""
         below = list(children)
         where, parent = (repository.registry, repository.name), str(descriptor.digest)
         links = [(*where, str(one.digest), one.media_type, one.size, 0, now) for one in below]
-        edges = [
-            (parent, position, str(one.digest), one.media_type, one.size, one.platform and str(one.platform))
-            for position, one in enumerate(below)
-        ]
         with self._database.transaction() as writer:
             writer.execute(_PUT_LINK, (*where, parent, descriptor.media_type, descriptor.size, 1, now))
             writer.executemany(_PUT_LINK, links)
-            writer.execute("INSERT OR IGNORE INTO documents VALUES (?)", (parent,))
-            writer.execute("DELETE FROM children WHERE parent = ?", (parent,))
-            writer.executemany("INSERT INTO children VALUES (?, ?, ?, ?, ?, ?)", edges)
+            is_new = writer.execute("INSERT OR IGNORE INTO documents VALUES (?)", (parent,)).rowcount > 0
+            if is_new:
+                writer.executemany("INSERT INTO children VALUES (?, ?, ?, ?, ?, ?)", _edges(parent, below))
+        return is_new
 
     def media_type_of(self, repository: Repository, digest: Digest) -> str | None:
         row = self._database.row(
@@ -192,3 +190,10 @@ class ImageIndex:
 
     def pinned(self) -> set[Digest]:
         return {Digest.parse(row[0]) for row in self._database.rows("SELECT DISTINCT digest FROM pins")}
+
+
+def _edges(parent: str, below: list[Descriptor]) -> list[tuple[object, ...]]:
+    return [
+        (parent, position, str(one.digest), one.media_type, one.size, one.platform and str(one.platform))
+        for position, one in enumerate(below)
+    ]

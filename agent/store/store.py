@@ -176,8 +176,8 @@ class Store:
         self, repository: Repository, descriptor: Descriptor, children: Iterable[Descriptor]
     ) -> None:
         """A manifest or an index, verified, is known under this repository, and so is what it names."""
-        self._images.put_document(repository, descriptor, children, self._now())
-        self._blobs.publish_for(descriptor.digest)
+        if self._images.put_document(repository, descriptor, children, self._now()):
+            self._blobs.publish_for(descriptor.digest)
 
     def media_type_of(self, repository: Repository, digest: Digest) -> str | None:
         """Of a document that was put under this repository; None for anything else."""
