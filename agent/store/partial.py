@@ -94,6 +94,17 @@ class PartialBlob:
         with disk_errors(f"read {self.digest}", self._claim.data_path.parent):
             return self._prefix.catch_up(self.fd, lambda: self.have, limit_bytes)
 
+    def verify(self) -> None:
+        """Does the whole match its digest? Raises ContentError (chunks missing, or a wrong digest), DiskError."""
+        missing = self.map.count - len(self.have)
+        if missing:
+            raise ContentError(
+                f"{self.digest} is incomplete: {missing} of {self.map.count} chunks are missing"
+            )
+        self.hash_prefix(self.map.size)
+        if not self._prefix.matches():
+            raise ContentError(f"the {self.map.size} bytes received for {self.digest} do not match it")
+
     def commit(self) -> None:
         """Make it a blob. Raises ContentError (chunks missing, or another digest: nothing changes), DiskError."""
         with self._commit_lock:
@@ -101,14 +112,7 @@ class PartialBlob:
                 return
             if self._closed:
                 raise DiskError(f"the partial blob {self.digest} is closed")
-            missing = self.map.count - len(self.have)
-            if missing:
-                raise ContentError(
-                    f"{self.digest} is incomplete: {missing} of {self.map.count} chunks are missing"
-                )
-            self.hash_prefix(self.map.size)
-            if not self._prefix.matches():
-                raise ContentError(f"the {self.map.size} bytes received for {self.digest} do not match it")
+            self.verify()
             self._fsync()
             digests = b"".join(self._chunk_digests[index] for index in range(self.map.count))
             self._adopt(self._claim, self.digest, self.map.size, digests)

@@ -1,0 +1,312 @@
+"""`Download`: one digest on its way into this node's store, shared by everybody here who wants it.
+
+It takes part in the swarm (a SwarmSession performs that), reads the registry where the tracker leases a part to it
+or where policy says so, checks and writes chunks (one thread hop each), and ends as a committed blob or with a
+stored failure: `wait_ended` returns, `failure` says. Readers are served the verified prefix as it grows; the last
+byte only once the whole digest is verified, so that a wrong blob can never be taken for a whole one.
+
+The registry's part is in registry_reads.py, the conversation with the tracker in download_member.py.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+
+from agent.content.chunk_set import ChunkSet
+from agent.content.digest import Digest
+from agent.content.errors import ContentError, DiskError, ShoalError, SourceError
+from agent.node.download_member import DownloadMember
+from agent.node.giving_up import Failures, give_up_at
+from agent.node.hop import INLINE_BYTES, run_inline
+from agent.node.registry_reads import RegistryReads
+from agent.node.services import Services, Tally
+from agent.node.session import SwarmSession
+from agent.node.source import Source
+from agent.store.partial import PartialBlob
+from agent.swarm.swarm import Swarm
+from agent.telemetry.logs import get_log
+from agent.telemetry.metrics import PullOutcome
+from agent.wire.node_id import NodeId, short
+from agent.wire.tracker_calls import MAX_INLINE_BYTES, SwarmReport
+
+_MAX_MISMATCHES = 3
+_HASH_SECONDS = 0.2
+_PREFIX_BYTES = 64 * 1024 * 1024
+
+_log = get_log("shoal.download")
+
+
+class Download:
+    def __init__(self, digest: Digest, size: int | None, source: Source, services: Services) -> None:
+        """`size` None: nobody has told it yet."""
+        self.digest = digest
+        self.size = size
+        self.source = source
+        self.services = services
+        self.tally = Tally()
+        self.failure: ShoalError | None = None
+        self.failures: Failures | None = None
+        self.is_verified = False
+        self.has_ended = False
+        self.moved_at = trio.current_time()
+        self.others = False
+        self.fatal: ShoalError | None = None
+        self.is_stored = False
+        self.session: SwarmSession | None = None
+        self.partial: PartialBlob | None = None
+        self.reads = RegistryReads(self)
+        self.member = DownloadMember(self)
+        self._nursery: trio.Nursery | None = None
+        self._beginning = trio.Lock()
+        self._progress = trio.Event()
+        self._mismatches = 0
+        self._checking = 0
+
+    # ---- for readers
+
+    async def wait_progress(self) -> None:
+        """Until something has changed since now."""
+        await self._progress.wait()
+
+    async def wait_ended(self) -> None:
+        while not self.has_ended:
+            await self._progress.wait()
+
+    def readable_end(self, offset: int) -> int:
+        """The end of the verified bytes that start at `offset`; `offset` itself where there are none yet."""
+        size, partial = self.size, self.partial
+        if partial is None or size is None:
+            return offset
+        if self.is_verified:
+            return size
+        missing = partial.have.first_missing(partial.map.index_at(offset))
+        return max(offset, min(missing * partial.map.chunk_bytes, size - 1))
+
+    def on_starving(self, offset: int) -> None:
+        """A reader has waited long for the byte at `offset`."""
+        if self.session is not None and self.partial is not None and not self.is_verified:
+            index = self.partial.map.index_at(offset)
+            self.session.perform(self.session.swarm.on_starving(index, trio.current_time()))
+
+    # ---- the download's life
+
+    async def run(self) -> None:
+        """Until the blob is in the store, or `failure` says why not; cancelled: what is verified stays for a resume."""
+        services = self.services
+        started = trio.current_time()
+        services.tracker.join(self.digest, self.member)
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                try:
+                    await self._work()
+                except ShoalError as error:
+                    self.failure = error
+                nursery.cancel_scope.cancel()
+        finally:
+            self._nursery = None
+            self._end(trio.current_time() - started)
+
+    def start_soon(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """A task of this download; it must end in no ShoalError. Nothing happens once the download has ended."""
+        if self._nursery is not None:
+            self._nursery.start_soon(work, *args)
+
+    async def _work(self) -> None:
+        """Raises the ShoalError that the download fails with."""
+        if self.size is not None:
+            await self.begin(self.size)
+        while not self.is_stored:
+            if self.fatal is not None:
+                raise self.fatal
+            if self.session is not None and self.session.swarm.is_complete and not self._checking:
+                await self._finish(self.session)
+                continue
+            now = trio.current_time()
+            alone_at, give_up = self.reads.alone_at(now), self._give_up_at()
+            if self.failures is not None and give_up <= now:
+                raise self.failures.last
+            if alone_at <= now:
+                self.reads.start_alone()
+                continue
+            with trio.move_on_at(min(alone_at, give_up)):
+                await self._progress.wait()
+
+    async def begin(self, size: int) -> None:
+        """The size is known: the partial file, the swarm. Idempotent. Raises DiskError; SourceError for another
+        size.
+        """
+        async with self._beginning:
+            if self.session is not None or self.is_stored:
+                if size != self.size:
+                    raise SourceError(f"{self.digest} has {self.size} bytes, not {size}")
+                return
+            services = self.services
+            partial = await services.hop(services.store.open_partial, self.digest, size)
+            self.partial, self.size = partial, size
+            self.tally.resumed = sum(partial.map.length(index) for index in partial.have)
+            swarm = Swarm(
+                self.digest, partial.map, partial.have, services.notary, services.rng, services.policy
+            )
+            self.session = services.hub.begin(swarm, partial.fd, self, partial.close)
+        self.start_soon(self._hash_along, partial)
+        self.touch()
+        services.tracker.wake()
+
+    async def store_whole(self, body: bytes) -> None:
+        """The whole content came at once (small, inside a tracker's answer). A wrong one is ignored."""
+        services = self.services
+        try:
+            await services.hop(services.store.put, self.digest, body)
+        except ContentError:
+            _log.warning("the tracker sent content that does not match its digest", digest=self.digest)
+            return
+        except DiskError as error:
+            self.fatal = error
+        else:
+            self.size = len(body)
+            self.tally.peers += len(body)
+            services.metrics.count_received("peer", len(body))
+            self.is_stored = self.is_verified = True
+        self.touch()
+
+    def touch(self) -> None:
+        """Something changed: wake whoever waits."""
+        self._progress.set()
+        self._progress = trio.Event()
+
+    def moved(self) -> None:
+        """A chunk came, from wherever."""
+        self.moved_at = trio.current_time()
+        self.failures = None
+        self.touch()
+
+    def on_read_failed(self, error: ShoalError) -> None:
+        """Reading the registry failed; what that means is giving_up's."""
+        now = trio.current_time()
+        old = self.failures
+        self.failures = Failures(error, (old.count if old else 0) + 1, old.first_at if old else now)
+        self.services.metrics.count_error(error)
+        self.touch()
+
+    # ---- ContentSink
+
+    def on_chunk(self, sender: NodeId, index: int, data: bytearray, expected: bytes) -> None:
+        self._checking += 1
+        self.start_soon(self._check, sender, index, data, expected)
+
+    def on_forget(self, chunks: ChunkSet) -> None:
+        if self.partial is not None:
+            self.partial.forget(chunks)
+
+    async def write(self, index: int, data: bytearray, expected: bytes | None) -> bytes:
+        """One hop: check, write, hash. Raises ContentError, DiskError."""
+        assert self.partial is not None
+        hop = run_inline if len(data) <= INLINE_BYTES else self.services.hop
+        return await hop(self.partial.write_chunk, index, memoryview(data), expected)
+
+    async def _check(self, sender: NodeId, index: int, data: bytearray, expected: bytes) -> None:
+        assert self.session is not None
+        swarm, metrics = self.session.swarm, self.services.metrics
+        try:
+            chunk = await self.write(index, data, expected)
+        except ContentError:
+            metrics.count_chunk_failure("digest")
+            _log.warning("peer sent a wrong chunk", peer=short(sender), digest=self.digest, chunk=index)
+            actions = swarm.on_corrupt(sender, index, trio.current_time())
+        except DiskError as error:
+            self.fatal = error
+            actions = swarm.on_unwritten(index, trio.current_time())
+        else:
+            self.tally.peers += len(data)
+            metrics.count_received("peer", len(data))
+            actions = swarm.on_verified(index, chunk, sender, trio.current_time())
+        finally:
+            self._checking -= 1
+        self.session.perform(actions)
+        self.moved()
+
+    # ---- the end
+
+    async def _hash_along(self, partial: PartialBlob) -> None:
+        """Keep the whole-blob hash near the verified prefix, so that little is left to hash at the end."""
+        while not self.is_verified:
+            try:
+                while await self.services.hop(partial.hash_prefix, _PREFIX_BYTES):
+                    pass
+            except DiskError as error:
+                self.fatal = error
+            await trio.sleep(_HASH_SECONDS)
+
+    async def _finish(self, session: SwarmSession) -> None:
+        """All chunks are here. Raises ContentError where the whole is wrong once too often, DiskError."""
+        partial, hop = self.partial, self.services.hop
+        assert partial is not None
+        try:
+            await hop(partial.verify)
+        except ContentError as error:
+            self._on_mismatch(session, error)
+            return
+        self.is_verified = True
+        session.swarm.on_whole([partial.chunk_digest(index) or b"" for index in range(partial.map.count)])
+        self.touch()
+        await hop(partial.commit)
+        self.is_stored = True
+
+    def _on_mismatch(self, session: SwarmSession, error: ContentError) -> None:
+        self._mismatches += 1
+        self.services.metrics.count_chunk_failure("digest")
+        _log.warning("blob does not match its digest", digest=self.digest, attempt=self._mismatches)
+        session.perform(session.swarm.on_mismatch(trio.current_time()))
+        self.on_read_failed(error)
+        if self._mismatches >= _MAX_MISMATCHES:
+            raise ContentError(f"{error}; fetched {self._mismatches} times") from None
+
+    def _give_up_at(self) -> float:
+        if self.failures is None or self.reads.is_reading:
+            return float("inf")
+        return give_up_at(self.failures, self.moved_at, self.others)
+
+    def _end(self, seconds: float) -> None:
+        """Tell the tracker, let go of the partial, wake the readers."""
+        services, stored = self.services, self.is_stored
+        body = self._small_body() if stored and self.tally.registry else None
+        services.tracker.leave(
+            self.digest,
+            SwarmReport(
+                self.digest,
+                self.size,
+                complete=stored,
+                left=not stored,
+                body=body,
+                claims=self.member.unsent_claims(),
+            ),
+        )
+        if not stored and self.session is not None:
+            services.hub.end(self.session)
+        outcome: PullOutcome = "ok" if stored else "error" if self.failure else "cancelled"
+        services.metrics.count_pull(outcome)
+        if stored:
+            tally = self.tally
+            _log.info(
+                "blob complete",
+                digest=self.digest,
+                size=self.size,
+                seconds=round(seconds, 3),
+                registry=tally.registry,
+                peers=tally.peers,
+                resumed=tally.resumed,
+            )
+        elif self.failure is not None:
+            _log.warning("download failed", digest=self.digest, reason=str(self.failure))
+        self.has_ended = True
+        self.touch()
+
+    def _small_body(self) -> bytes | None:
+        if self.size is None or self.size > MAX_INLINE_BYTES:
+            return None
+        try:
+            return self.services.store.read(self.digest, MAX_INLINE_BYTES)
+        except ShoalError:
+            return None

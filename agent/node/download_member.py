@@ -1,0 +1,88 @@
+"""`DownloadMember`: one download's side of the conversation with the tracker."""
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from agent.content.errors import DiskError, ShoalError
+from agent.wire.tracker_calls import Claim, SwarmAnswer, SwarmReport
+
+if TYPE_CHECKING:
+    from agent.node.download import Download
+
+_LEASES = 2  # one under way, one ready to follow it
+_STARVING_SECONDS = 1.0
+
+
+class DownloadMember:
+    def __init__(self, download: "Download") -> None:
+        self._download = download
+        self._told_have: int | None = None
+        self._told_claims = 0
+        self._cursor = 0
+
+    def report(self, full: bool) -> SwarmReport:
+        download, reads = self._download, self._download.reads
+        if full:
+            self._told_have, self._told_claims, self._cursor = None, 0, 0
+        session = download.session
+        have = None if session is None else session.swarm.have
+        changed = have is not None and have.bits != self._told_have
+        self._told_have = None if have is None else have.bits
+        throttled, reads.throttled_seconds = reads.throttled_seconds, None
+        may_read = not reads.refused and trio.current_time() >= reads.paused_until
+        neighbours = 0 if session is None else len(session.neighbours)
+        return SwarmReport(
+            digest=download.digest,
+            size=download.size,
+            have=have.to_bytes() if changed and have is not None else None,
+            leases_wanted=_LEASES if may_read and not download.is_stored else 0,
+            cursor=self._cursor,
+            source=download.source.repository.registry,
+            leases=reads.reports(),
+            claims=self.unsent_claims(),
+            refused=reads.refused,
+            throttled_seconds=throttled,
+            peers_wanted=download.services.neighbours if neighbours < download.services.neighbours else 0,
+            starving=trio.current_time() - download.moved_at > _STARVING_SECONDS,
+            no_ranges=reads.no_ranges,
+        )
+
+    def unsent_claims(self) -> tuple[Claim, ...]:
+        claims = self._download.reads.claims[self._told_claims :]
+        self._told_claims += len(claims)
+        return tuple(Claim(index, chunk) for index, chunk in claims)
+
+    def on_answer(self, answer: SwarmAnswer) -> None:
+        self._cursor = answer.cursor
+        self._download.start_soon(self._apply, answer)
+
+    async def _apply(self, answer: SwarmAnswer) -> None:
+        download = self._download
+        download.others = answer.participants > 1
+        if answer.pause_seconds:
+            pause = trio.current_time() + answer.pause_seconds
+            download.reads.paused_until = max(download.reads.paused_until, pause)
+        if answer.body is not None:
+            await download.store_whole(answer.body)
+            return
+        if download.size is None and answer.size is not None:
+            try:
+                await download.begin(answer.size)
+            except DiskError as error:
+                download.fatal = error
+                download.touch()
+                return
+            except ShoalError as error:
+                download.on_read_failed(error)
+                return
+        for lease in answer.ended_leases:
+            download.reads.end(lease)
+        for given in answer.leases:
+            download.reads.start(given)
+        session, partial = download.session, download.partial
+        if session is not None and partial is not None:
+            claims = [(claim.index, claim.chunk) for claim in answer.claims]
+            if claims:
+                session.perform(session.swarm.on_claims(claims, partial.chunk_digest, trio.current_time()))
+            download.services.hub.meet(session, answer.peers)

@@ -1,0 +1,194 @@
+"""`open_node`: one node, composed: store, origin, tracker session, swarm hub, shared downloads, images.
+
+Nesting is dependency order; its reverse is the order of shutdown.
+"""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import trio
+
+from agent.content.chunk_map import ChunkMap
+from agent.content.chunk_set import ChunkSet
+from agent.content.digest import Digest
+from agent.content.errors import DiskError, ShoalError
+from agent.http.listeners import bound_port
+from agent.node.blobs import Blobs
+from agent.node.hop import Hop, ThreadHop
+from agent.node.hub import SeedContent, SwarmHub
+from agent.node.identity import load_node_key
+from agent.node.images import Images
+from agent.node.links import LinkRules
+from agent.node.pull import Puller
+from agent.node.rate_limit import RateLimit
+from agent.node.services import Services
+from agent.node.tags import Tags
+from agent.node.tracker_client import TrackerClient
+from agent.node.tracker_session import Identity, TrackerSession
+from agent.origin.credentials import CredentialStore
+from agent.origin.origin import Origin, open_origin
+from agent.origin.upstream import Upstream
+from agent.settings.address import TcpAddress
+from agent.settings.settings import Settings
+from agent.store.store import Store, StoreLimits
+from agent.swarm.policy import SwarmPolicy
+from agent.swarm.swarm import Swarm
+from agent.telemetry.logs import get_log
+from agent.telemetry.metrics import Metrics
+from agent.wire.node_id import NodeId, short
+from agent.wire.tracker_calls import Suspicion, SwarmReport
+from agent.wire.vouch import NodeKey
+
+_log = get_log("shoal.node")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What a running node offers to those who mount something on it."""
+
+    settings: Settings
+    key: NodeKey
+    peer_address: str
+    store: Store
+    origin: Origin
+    hub: SwarmHub
+    tracker: TrackerSession
+    blobs: Blobs
+    images: Images
+    puller: Puller
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def open_node(settings: Settings, metrics: Metrics, hop: Hop | None = None) -> AsyncIterator[Node]:
+    """A node that serves its peers and talks to its tracker until the block ends. Raises ShoalError at the start."""
+    data_dir, cluster = settings.node.data_dir, settings.security.cluster
+    key = load_node_key(data_dir, cluster)
+    limits = StoreLimits(settings.store.quota, settings.store.floor_free)
+    hop = hop or ThreadHop()
+    with Store(data_dir / "store", limits) as store:
+        async with open_origin(_upstreams(settings), CredentialStore.of_machine(settings.credentials.docker_config))
+        as origin:
+            listeners = await _listen(settings)
+            address = _advertised(settings, listeners)
+            parts = _Parts(settings, key, store, origin, metrics, hop, address)
+            node = parts.node
+            async with trio.open_nursery() as nursery:
+                await nursery.start(node.hub.run, listeners)
+                nursery.start_soon(node.tracker.run)
+                await nursery.start(node.blobs.run)
+                _log.info("node up", name=settings.node.name, node=short(key.node), peers=address)
+                yield node
+                nursery.cancel_scope.cancel()
+
+
+class _Parts:
+    """Wires the parts of a node with each other."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        key: NodeKey,
+        store: Store,
+        origin: Origin,
+        metrics: Metrics,
+        hop: Hop,
+        address: str,
+    ) -> None:
+        self._store, self._key, self._metrics, self._rng = store, key, metrics, random.Random()
+        peer, cluster = settings.peer, settings.security.cluster
+        self._policy = SwarmPolicy(uploads=peer.upload_slots, downloads=peer.download_slots)
+        download_rate = RateLimit(peer.download_rate)
+        rules = LinkRules(cluster, key.node, RateLimit(peer.upload_rate), download_rate)
+        client = TrackerClient(settings.tracker.url) if settings.tracker.url else None
+        identity = Identity(
+            cluster, key.node, settings.node.name, address, settings.node.zone, settings.node.rack
+        )
+        self.tracker = TrackerSession(
+            client, identity, store.complete_digests, self._on_banned, metrics.set_tracker_up, self._rng
+        )
+        self.hub = SwarmHub(rules, peer.neighbours, self._open_seed, self._on_ban, self._on_unknown)
+        services = Services(
+            store,
+            origin,
+            self.hub,
+            self.tracker,
+            key,
+            metrics,
+            hop,
+            self._rng,
+            peer.neighbours,
+            download_rate,
+            self._policy,
+        )
+        blobs = Blobs(services, settings.store.linger)
+        tags = Tags(store, origin, client, cluster, key.node, settings.tag_rule_for, metrics, hop)
+        images = Images(store, blobs, tags, hop)
+        self.node = Node(
+            settings,
+            key,
+            address,
+            store,
+            origin,
+            self.hub,
+            self.tracker,
+            blobs,
+            images,
+            Puller(store, images, blobs),
+            metrics,
+        )
+
+    def _open_seed(self, digest: Digest) -> SeedContent | None:
+        """A blob that is whole here, with a descriptor of its own."""
+        blob = self._store.open_blob(digest)
+        if blob is None:
+            return None
+        try:
+            digests = self._store.chunk_digests(digest)
+        except ShoalError as error:
+            _log.warning("blob cannot be seeded", digest=digest, reason=str(error))
+            digests = None
+        if digests is None:
+            blob.close()
+            return None
+        chunks = ChunkMap.of(blob.size)
+        swarm = Swarm(digest, chunks, ChunkSet.full(chunks.count), self._key, self._rng, self._policy)
+        swarm.on_whole(digests)
+        return SeedContent(swarm, blob.fd, blob.close)
+
+    def _on_ban(self, digest: Digest, node: NodeId, index: int | None, reason: str) -> None:
+        if not self.hub.links.is_banned(node):
+            self._metrics.count_peer_ban()
+        self.tracker.suspect(digest, Suspicion(node, index, reason))
+
+    def _on_banned(self, node: NodeId) -> None:
+        if node != self._key.node and not self.hub.links.is_banned(node):
+            self._metrics.count_peer_ban()
+            self.hub.links.ban(node, "the tracker says so")
+
+    def _on_unknown(self, digest: Digest) -> None:
+        """Somebody was sent here for a blob that is not here (evicted): the tracker should know."""
+        self.tracker.tell(SwarmReport(digest, None, left=True))
+
+
+def _upstreams(settings: Settings) -> list[Upstream]:
+    return [
+        Upstream(one.registry, one.url, one.ca_file, one.allow_private_redirects)
+        for one in settings.upstreams
+    ]
+
+
+async def _listen(settings: Settings) -> list[trio.SocketListener]:
+    listen = settings.peer.listen
+    try:
+        return list(await trio.open_tcp_listeners(listen.port, host=listen.host))
+    except OSError as error:
+        raise DiskError(f"cannot listen for peers on {listen}: {error.strerror or error}") from None
+
+
+def _advertised(settings: Settings, listeners: list[trio.SocketListener]) -> str:
+    """Where the others reach this node; a port of 0 is the one that was bound."""
+    advertise = settings.peer.advertise
+    return str(TcpAddress(advertise.host, advertise.port or bound_port(listeners[0])))

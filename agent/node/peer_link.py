@@ -1,0 +1,300 @@
+"""`PeerLink`: one connection with one node: frames in, frames out, chunk bytes beside them.
+
+Control frames never wait behind more than one segment of chunk bytes. Chunk bytes come in straight into the buffer of
+the transfer that was asked for, and go out by sendfile; bytes of a transfer that nobody asked for (it was cancelled a
+moment ago) are read and thrown away, within limits. What the frames mean is the LinkHandler's.
+
+Deadlines: a neighbour that owes us chunk bytes and sends none for STALL_SECONDS is dead; so is one that says nothing
+at all, not even PING, for IDLE_SECONDS.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+
+from agent.content.errors import DiskError, PeerError
+from agent.node.link_stream import LinkStream
+from agent.node.rate_limit import RateLimit
+from agent.wire.node_id import NodeId
+from agent.wire.peer_messages import (
+    LENGTH_BYTES,
+    MAX_FRAME_BYTES,
+    MAX_SEGMENT_BYTES,
+    Bye,
+    Chunk,
+    Message,
+    Ping,
+    decode_body,
+    encode_frame,
+    frame_length,
+)
+from agent.wire.shape import Malformed
+
+STALL_SECONDS = 3.0
+IDLE_SECONDS = 30.0
+_PING_SECONDS = 10.0
+_MAX_OUTBOX_BYTES = 4 * 1024 * 1024
+_READ_BYTES = 64 * 1024
+_MAX_UNASKED_BYTES = 64 * 1024 * 1024
+
+Transfer = tuple[int, int]  # (channel, chunk index)
+
+
+class LinkHandler(Protocol):
+    """What happens on a link. Called from the link's task; must not block."""
+
+    def on_message(self, link: "PeerLink", message: Message) -> None:
+        """Raises PeerError to end the link."""
+
+    def on_chunk(self, link: "PeerLink", channel: int, index: int, data: bytearray) -> None:
+        """A transfer that was asked for (`expect`) is here whole."""
+
+    def on_sent(self, link: "PeerLink", channel: int, index: int) -> None:
+        """A chunk has left, or its sending was cancelled."""
+
+
+@dataclass(slots=True)
+class _Outgoing:
+    """A chunk being sent: the rest of it is `count - sent` bytes of `fd` from `offset + sent`."""
+
+    transfer: Transfer
+    fd: int
+    offset: int
+    count: int
+    sent: int = 0
+
+
+@dataclass(slots=True)
+class _Incoming:
+    """A chunk being received. `data` is allocated with its first byte."""
+
+    length: int
+    data: bytearray | None = None
+    received: int = 0
+
+    def room_for(self, chunk: Chunk) -> memoryview:
+        if self.data is None:
+            self.data = bytearray(self.length)
+        return memoryview(self.data)[chunk.offset : chunk.offset + chunk.length]
+
+
+class PeerLink:
+    def __init__(
+        self,
+        stream: LinkStream,
+        node: NodeId,
+        address: str,
+        handler: LinkHandler,
+        *,
+        dialled: bool,
+        upload: RateLimit,
+        download: RateLimit,
+    ) -> None:
+        """`address`: where the node is reached, for people and for PEERS. `dialled`: we opened the connection."""
+        self.node = node
+        self.address = address
+        self.dialled = dialled
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.why_closed = ""
+        self._stream = stream
+        self._handler = handler
+        self._upload_rate = upload
+        self._download_rate = download
+        self._outbox: deque[bytes] = deque()
+        self._outbox_bytes = 0
+        self._outgoing: deque[_Outgoing] = deque()
+        self._incoming: dict[Transfer, _Incoming] = {}
+        self._unasked_bytes = 0
+        self._wake = trio.Event()
+        self._scope = trio.CancelScope()
+        self._waiting = trio.CancelScope()
+
+    # ---- for the handler: none of these block
+
+    def send(self, message: Message) -> None:
+        self.send_encoded(encode_frame(message))
+
+    def send_encoded(self, frame: bytes) -> None:
+        """A frame of encode_frame: what goes to many links is encoded once."""
+        self._outbox.append(frame)
+        self._outbox_bytes += len(frame)
+        if self._outbox_bytes > _MAX_OUTBOX_BYTES:
+            self.close("it does not read what we send")
+        self._wake.set()
+
+    def send_chunk(self, channel: int, index: int, fd: int, offset: int, count: int) -> None:
+        """`count` bytes of `fd` from `offset`; the descriptor must stay open until on_sent."""
+        self._outgoing.append(_Outgoing((channel, index), fd, offset, count))
+        self._wake.set()
+
+    def cancel_sending(self, channel: int, index: int) -> None:
+        for outgoing in self._outgoing:
+            if outgoing.transfer == (channel, index):
+                outgoing.count = outgoing.sent  # the writer takes it out
+                self._wake.set()
+
+    def drop_sending(self, channel: int) -> None:
+        """No more from this swarm: its descriptor is about to be closed."""
+        self._outgoing = deque(item for item in self._outgoing if item.transfer[0] != channel)
+
+    def expect(self, channel: int, index: int, length: int) -> None:
+        """A chunk of `length` bytes was asked for; `channel` is the other side's number for the swarm."""
+        self._incoming[channel, index] = _Incoming(length)
+        self._waiting.deadline = min(self._waiting.deadline, trio.current_time() + STALL_SECONDS)
+
+    def forget(self, channel: int, index: int) -> None:
+        """What still comes of this transfer is thrown away."""
+        self._incoming.pop((channel, index), None)
+
+    def close(self, reason: str) -> None:
+        self.why_closed = self.why_closed or reason
+        self._scope.cancel()
+
+    # ---- the link's life
+
+    async def run(self) -> None:
+        """Until either side ends it; `why_closed` says why. Raises nothing that is expected."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write)
+                nursery.start_soon(self._ping)
+                try:
+                    await self._read()
+                except PeerError as error:
+                    self.close(str(error))
+                nursery.cancel_scope.cancel()
+        with trio.CancelScope(deadline=trio.current_time() + 0.2, shield=True):
+            try:
+                await self._stream.send([encode_frame(Bye(self.why_closed[:200]))])
+            except (PeerError, DiskError):
+                pass
+        with trio.CancelScope(shield=True):
+            await self._stream.aclose()
+
+    async def _ping(self) -> None:
+        while True:
+            await trio.sleep(_PING_SECONDS)
+            self.send(Ping())
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake = trio.Event()
+                while self._outbox or self._outgoing:
+                    await self._write_some()
+        except (PeerError, DiskError) as error:
+            self.close(str(error))
+
+    async def _write_some(self) -> None:
+        """All control frames there are, then one segment of the foremost chunk."""
+        pieces = list(self._outbox)
+        self._outbox.clear()
+        self._outbox_bytes = 0
+        segment = self._next_segment()
+        if segment is None:
+            if pieces:
+                await self._stream.send(pieces)
+            return
+        outgoing, count = segment
+        channel, index = outgoing.transfer
+        await self._upload_rate.take(count)
+        if outgoing.sent + count > outgoing.count or outgoing not in self._outgoing:
+            if pieces:  # the chunk was cancelled while we waited
+                await self._stream.send(pieces)
+            return
+        pieces.append(encode_frame(Chunk(channel, index, outgoing.sent, count)))
+        await self._stream.send(pieces)
+        await self._stream.send_file(outgoing.fd, outgoing.offset + outgoing.sent, count)
+        outgoing.sent += count
+        self.bytes_sent += count
+        self._finish_sent()
+
+    def _next_segment(self) -> tuple[_Outgoing, int] | None:
+        self._finish_sent()
+        if not self._outgoing:
+            return None
+        outgoing = self._outgoing[0]
+        return outgoing, min(outgoing.count - outgoing.sent, MAX_SEGMENT_BYTES)
+
+    def _finish_sent(self) -> None:
+        while self._outgoing and self._outgoing[0].sent >= self._outgoing[0].count:
+            self._handler.on_sent(self, *self._outgoing.popleft().transfer)
+
+    # ---- reading
+
+    async def _read(self) -> None:
+        store = bytearray(LENGTH_BYTES + MAX_FRAME_BYTES + _READ_BYTES)
+        view = memoryview(store)
+        start = end = 0  # what is read and not yet used
+        while True:
+            while (frame := _whole_frame(view[start:end])) is not None:
+                start += LENGTH_BYTES + len(frame)
+                message = decode_body(frame)
+                if isinstance(message, Chunk):
+                    start += await self._read_segment(message, view[start:end])
+                elif isinstance(message, Bye):
+                    raise PeerError(f"it said goodbye: {message.reason}")
+                elif message is not None and not isinstance(message, Ping):
+                    self._handler.on_message(self, message)
+            view[: end - start] = view[start:end]
+            start, end = 0, end - start
+            end += await self._receive(view[end:])
+
+    async def _receive(self, buffer: memoryview) -> int:
+        limit = STALL_SECONDS if self._incoming else IDLE_SECONDS
+        with trio.move_on_after(limit) as self._waiting:
+            count = await self._stream.receive_into(buffer)
+            if count == 0:
+                raise PeerError("it closed the link")
+            return count
+        raise PeerError(f"nothing came from it for {limit:.0f} s")
+
+    async def _read_segment(self, chunk: Chunk, ahead: memoryview) -> int:
+        """Take a segment's raw bytes: first what was read ahead (how much is returned), then from the stream."""
+        incoming = self._awaited(chunk)
+        target = self._spare(chunk) if incoming is None else incoming.room_for(chunk)
+        taken = min(len(ahead), chunk.length)
+        target[:taken] = ahead[:taken]
+        position = taken
+        while position < chunk.length:
+            position += await self._receive(target[position:])
+        self.bytes_received += chunk.length
+        await self._download_rate.take(chunk.length)
+        if incoming is not None and self._incoming.get((chunk.channel, chunk.index)) is incoming:
+            self._finish_received(chunk, incoming)
+        return taken
+
+    def _awaited(self, chunk: Chunk) -> _Incoming | None:
+        """The transfer that this segment continues; None where nobody waits for it (any more)."""
+        incoming = self._incoming.get((chunk.channel, chunk.index))
+        if incoming is not None and chunk.offset == 0:
+            incoming.received = 0  # sent anew after a cancellation
+        if incoming is None or chunk.offset != incoming.received:
+            return None
+        if chunk.offset + chunk.length > incoming.length:
+            raise Malformed(f"chunk {chunk.index} is longer than the {incoming.length} bytes it should have")
+        return incoming
+
+    def _spare(self, chunk: Chunk) -> memoryview:
+        self._unasked_bytes += chunk.length
+        if self._unasked_bytes > _MAX_UNASKED_BYTES:
+            raise PeerError("it sends chunks that nobody asked for")
+        return memoryview(bytearray(chunk.length))
+
+    def _finish_received(self, chunk: Chunk, incoming: _Incoming) -> None:
+        incoming.received += chunk.length
+        if incoming.received == incoming.length and incoming.data is not None:
+            del self._incoming[chunk.channel, chunk.index]
+            self._handler.on_chunk(self, chunk.channel, chunk.index, incoming.data)
+
+
+def _whole_frame(view: memoryview) -> memoryview | None:
+    """The body of the frame at the start of `view`, once all of it is there. Raises Malformed."""
+    if len(view) < LENGTH_BYTES:
+        return None
+    length = frame_length(view[:LENGTH_BYTES])
+    return view[LENGTH_BYTES : LENGTH_BYTES + length] if len(view) >= LENGTH_BYTES + length else None

@@ -1,0 +1,133 @@
+"""`Pull`: one whole image into this node's store, with what a progress view wants to know."""
+
+import platform as machine
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from agent.content.digest import Digest
+from agent.content.document import Descriptor, Document
+from agent.content.errors import ContentError, NotFound, ShoalError
+from agent.content.platform import Platform
+from agent.content.reference import Reference
+from agent.node.blobs import Blobs
+from agent.node.images import Images
+from agent.node.source import Source
+from agent.store.store import Store
+
+_TICK_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class LayerProgress:
+    """One blob of the image. state: waiting, downloading, here (it was already), done, failed. Bytes by source."""
+
+    digest: Digest
+    size: int
+    state: str = "waiting"
+    done_bytes: int = 0
+    registry_bytes: int = 0
+    peer_bytes: int = 0
+
+
+@dataclass(slots=True)
+class PullProgress:
+    """stale: the registry could not be asked, the tag's last known digest was taken."""
+
+    reference: Reference
+    digest: Digest | None = None
+    stale: bool = False
+    layers: tuple[LayerProgress, ...] = ()
+
+
+OnProgress = Callable[[PullProgress], None]
+
+
+class Puller:
+    def __init__(self, store: Store, images: Images, blobs: Blobs) -> None:
+        self._store = store
+        self._images = images
+        self._blobs = blobs
+
+    async def pull(
+        self, reference: Reference, platform: Platform | None, on_progress: OnProgress
+    ) -> PullProgress:
+        """All of the image that runs on `platform` (None: this machine's). Raises ShoalError."""
+        progress = PullProgress(reference)
+        wanted = platform or Platform.of_machine(machine.machine())
+        digest = reference.digest
+        if digest is None:
+            resolved = await self._images.resolve(reference.repository, reference.tag or "latest")
+            digest, progress.stale = resolved.descriptor.digest, resolved.stale
+        progress.digest = digest
+        documents, blobs = await self._documents(reference, digest, wanted)
+        progress.layers = tuple(LayerProgress(blob.digest, blob.size) for blob in blobs)
+        on_progress(progress)
+        with self._store.holding([*documents, *(blob.digest for blob in blobs)]):
+            await self._fetch(reference, progress, on_progress)
+        return progress
+
+    async def _documents(
+        self, reference: Reference, digest: Digest, platform: Platform
+    ) -> tuple[list[Digest], list[Descriptor]]:
+        """The documents down to the platform's manifest, and the blobs that it names (each once)."""
+        _, document = await self._images.load_document(reference.repository, digest)
+        digests = [digest]
+        if document.is_index:
+            chosen = _pick(document, platform, reference)
+            digests.append(chosen.digest)
+            _, document = await self._images.load_document(reference.repository, chosen.digest)
+            if document.is_index:
+                raise ContentError(f"{reference} is an index of indexes")
+        return digests, list({child.digest: child for child in document.children}.values())
+
+    async def _fetch(self, reference: Reference, progress: PullProgress, on_progress: OnProgress) -> None:
+        failures: list[ShoalError] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_tick, progress, on_progress)
+            async with trio.open_nursery() as layers:
+                for layer in progress.layers:
+                    layers.start_soon(self._fetch_layer, reference, layer, failures, layers.cancel_scope)
+            nursery.cancel_scope.cancel()
+        on_progress(progress)
+        if failures:
+            raise failures[0]
+
+    async def _fetch_layer(
+        self, reference: Reference, layer: LayerProgress, failures: list[ShoalError], scope: trio.CancelScope
+    ) -> None:
+        if self._store.size_of(layer.digest) is not None:
+            layer.state, layer.done_bytes = "here", layer.size
+            return
+        source = Source(reference.repository, "blobs")
+        async with self._blobs.open_download(layer.digest, source, layer.size) as download:
+            layer.state = "downloading"
+            while not download.has_ended:
+                tally = download.tally
+                layer.registry_bytes, layer.peer_bytes = tally.registry, tally.peers
+                layer.done_bytes = min(tally.registry + tally.peers + tally.resumed, layer.size)
+                await download.wait_progress()
+            layer.registry_bytes, layer.peer_bytes = download.tally.registry, download.tally.peers
+            if download.failure is None and self._store.size_of(layer.digest) is not None:
+                layer.state, layer.done_bytes = "done", layer.size
+                return
+        layer.state = "failed"
+        failures.append(download.failure or ContentError(f"the download of {layer.digest} was stopped"))
+        scope.cancel()
+
+
+async def _tick(progress: PullProgress, on_progress: OnProgress) -> None:
+    while True:
+        await trio.sleep(_TICK_SECONDS)
+        on_progress(progress)
+
+
+def _pick(index: Document, platform: Platform, reference: Reference) -> Descriptor:
+    chosen = index.pick(platform)
+    if chosen is None:
+        offered = (
+            ", ".join(sorted({str(entry.platform) for entry in index.manifests if entry.platform})) or "none"
+        )
+        raise NotFound(f"{reference} has no image for {platform}; it offers {offered}")
+    return chosen

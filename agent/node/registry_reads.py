@@ -1,0 +1,265 @@
+"""`RegistryReads`: one download's reads of the registry: parts leased by the tracker, or taken alone where policy
+allows.
+
+A read streams adjacent chunks with one ranged GET; each chunk is written, vouched for and offered on the moment it is
+whole. Reads end by themselves, by the tracker's word (`end`), or with the download.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import trio
+from blake3 import blake3
+
+from agent.content.chunk_set import ChunkSet
+from agent.content.errors import (
+    ContentError,
+    DiskError,
+    NotFound,
+    ShoalError,
+    SourceError,
+    Throttled,
+    Unauthorized,
+)
+from agent.node.giving_up import retry_at
+from agent.origin.content_reader import ContentReader
+from agent.swarm.fallback import Fallback, Situation
+from agent.telemetry.metrics import RegistryOutcome
+from agent.wire.tracker_calls import Lease, LeaseReport
+
+if TYPE_CHECKING:
+    from agent.node.download import Download
+
+_MAX_UNKNOWN_BYTES = 4 * 1024 * 1024
+_ALONE_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Read:
+    """The chunks start, ..., stop - 1; stop 0: all of a blob of unknown size. lease None: unasked. `next`: progress."""
+
+    lease: int | None
+    start: int
+    stop: int
+    check: bool = False
+    next: int = 0
+    progress_bytes: int = 0
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+
+
+class RegistryReads:
+    def __init__(self, download: "Download") -> None:
+        self.refused = False
+        self.no_ranges = False
+        self.throttled_seconds: float | None = None
+        self.paused_until = float("-inf")
+        self.claims: list[tuple[int, bytes]] = []
+        self._download = download
+        self._reads: list[_Read] = []
+        self._finished: list[LeaseReport] = []
+        self._fallback = Fallback(download.services.rng)
+
+    @property
+    def is_reading(self) -> bool:
+        return bool(self._reads)
+
+    def reports(self) -> tuple[LeaseReport, ...]:
+        """All leases held, finished ones once more."""
+        held = [_report(read) for read in self._reads if read.lease is not None]
+        finished, self._finished = self._finished, []
+        return (*held, *finished)
+
+    def start(self, lease: Lease) -> None:
+        if all(read.lease != lease.lease for read in self._reads):
+            self._start(_Read(lease.lease, lease.start, lease.stop, lease.check, next=lease.start))
+
+    def end(self, lease: int) -> None:
+        """The tracker took it back."""
+        for read in self._reads:
+            if read.lease == lease:
+                read.scope.cancel()
+
+    def alone_at(self, now: float) -> float:
+        """From when this node may read without a lease."""
+        download, tracker = self._download, self._download.services.tracker
+        situation = Situation(
+            has_tracker=tracker.is_configured,
+            tracker_silent_since=tracker.silent_since,
+            cluster_nodes=tracker.cluster_nodes,
+            moved_at=download.moved_at,
+            reading=self.is_reading,
+        )
+        at = max(self._fallback.read_alone_at(situation), self.paused_until)
+        if download.session is not None and not download.session.swarm.want and not self.is_reading:
+            return max(at, now + 0.1)  # all of it is on its way
+        return at
+
+    def start_alone(self) -> None:
+        """Read the next missing part: from its beginning, or, beside others, from a place of chance."""
+        download = self._download
+        if download.session is None or download.partial is None:
+            self._start(_Read(None, 0, 0))
+            return
+        missing, chunks = download.session.swarm.want, download.partial.map
+        start = next(iter(missing))
+        if download.services.tracker.is_configured:
+            start = download.services.rng.choice(list(missing))
+        stop = ChunkSet(~missing.bits & ((1 << chunks.count) - 1) | 1 << chunks.count).bits >> start
+        length = (stop & -stop).bit_length() - 1
+        most = (
+            chunks.count
+            if not download.services.tracker.is_configured
+            else max(_ALONE_BYTES // chunks.chunk_bytes, 1)
+        )
+        self._start(_Read(None, start, start + min(length, most), next=start))
+
+    # ---- inside
+
+    def _start(self, read: _Read) -> None:
+        self._reads.append(read)
+        self._download.start_soon(self._run, read)
+
+    async def _run(self, read: _Read) -> None:
+        download = self._download
+        session = download.session
+        if session is not None and read.stop:
+            session.perform(
+                session.swarm.on_reading(ChunkSet.run(read.start, read.stop), trio.current_time())
+            )
+        try:
+            with read.scope:
+                await self._stream(read)
+        except DiskError as error:
+            download.fatal = error
+        except ShoalError as error:
+            self._on_failure(error)
+        finally:
+            self._reads.remove(read)
+            if read.lease is not None and read.next == read.stop:
+                self._finished.append(_report(read))
+            if download.session is not None:
+                swarm = download.session.swarm
+                chunks = (
+                    ChunkSet.run(read.start, read.stop)
+                    if not self.no_ranges
+                    else ChunkSet.full(swarm.chunks.count)
+                )
+                download.session.perform(swarm.on_read_ended(chunks, trio.current_time()))
+            download.touch()
+            download.services.tracker.wake()
+
+    def _on_failure(self, error: ShoalError) -> None:
+        download = self._download
+        registry = download.source.repository.registry
+        download.services.metrics.count_registry_request(registry, _outcome(error))
+        if isinstance(error, Throttled):
+            self.throttled_seconds = (
+                error.retry_after_seconds if error.retry_after_seconds is not None else 1.0
+            )
+        self.refused = self.refused or isinstance(error, Unauthorized)
+        download.on_read_failed(error)
+        assert download.failures is not None
+        self.paused_until = retry_at(download.failures, trio.current_time())
+
+    async def _stream(self, read: _Read) -> None:
+        download = self._download
+        partial, source = download.partial, download.source
+        begin, end = 0, None
+        if read.stop and partial is not None:
+            first = read.start if read.check else self._first_missing(read)
+            if first >= read.stop:
+                read.next = read.stop
+                return
+            begin, end = partial.map.span(first)[0], partial.map.span(read.stop - 1)[1]
+        async with download.services.origin.open_content(
+            source.repository, download.digest, kind=source.kind, start=begin, stop=end, size=download.size
+        ) as reader:
+            download.services.metrics.count_registry_request(source.repository.registry, "ok")
+            if download.session is None or not read.stop:
+                await self._take_unknown(read, reader)
+            else:
+                await self._take(read, reader, b"")
+
+    def _first_missing(self, read: _Read) -> int:
+        assert self._download.partial is not None
+        return self._download.partial.have.first_missing(read.start)
+
+    async def _take_unknown(self, read: _Read, reader: ContentReader) -> None:
+        """Nobody knew the size: the registry tells it, by its answer or by where that ends."""
+        download = self._download
+        ahead = b""
+        if reader.total_size is None:
+            while piece := await reader.receive_some():
+                ahead += piece
+                if len(ahead) > _MAX_UNKNOWN_BYTES:
+                    raise SourceError(f"the registry does not say how large {download.digest} is")
+        await download.begin(len(ahead) if reader.total_size is None else reader.total_size)
+        assert download.session is not None
+        read.stop = download.session.swarm.chunks.count
+        everything = ChunkSet.full(read.stop)
+        download.session.perform(download.session.swarm.on_reading(everything, trio.current_time()))
+        await self._take(read, reader, ahead)
+
+    async def _take(self, read: _Read, reader: ContentReader, ahead: bytes) -> None:
+        """Chunk by chunk to the end of what was asked for; of all there is, where the registry ignores ranges."""
+        download = self._download
+        assert download.partial is not None
+        assert download.session is not None
+        chunks = download.partial.map
+        index, stop = chunks.index_at(reader.start), read.stop
+        if index < read.start:
+            self.no_ranges, stop = True, chunks.count
+            everything = ChunkSet.full(stop)
+            download.session.perform(download.session.swarm.on_reading(everything, trio.current_time()))
+        rest = memoryview(ahead)
+        for number in range(index, stop):
+            buffer = bytearray(chunks.length(number))
+            filled = 0
+            while filled < len(buffer):
+                if not rest:
+                    rest = memoryview(await reader.receive_some())
+                    if not rest:
+                        raise SourceError(f"the registry's answer for {download.digest} ended early")
+                    await download.services.download_rate.take(len(rest))
+                count = min(len(rest), len(buffer) - filled)
+                buffer[filled : filled + count] = rest[:count]
+                rest, filled = rest[count:], filled + count
+                read.progress_bytes += count
+            await self._keep(read, number, buffer)
+            read.next = max(read.next, min(number + 1, read.stop))
+
+    async def _keep(self, read: _Read, index: int, data: bytearray) -> None:
+        download = self._download
+        assert download.partial is not None
+        assert download.session is not None
+        session, now = download.session, trio.current_time
+        download.services.metrics.count_received("registry", len(data))
+        download.tally.registry += len(data)
+        if read.check:
+            claim = blake3(data).digest()
+            self.claims.append((index, claim))
+            held = download.partial.chunk_digest
+            session.perform(session.swarm.on_claims([(index, claim)], held, now()))
+        if index in session.swarm.have:
+            return
+        try:
+            chunk = await download.write(index, data, None)
+        except ContentError:
+            return  # a neighbour brought other bytes of it meanwhile: the whole digest decides
+        if not read.check:
+            self.claims.append((index, chunk))
+        session.perform(session.swarm.on_verified(index, chunk, None, now()))
+        download.moved()
+
+
+def _report(read: _Read) -> LeaseReport:
+    assert read.lease is not None
+    return LeaseReport(read.lease, read.start, read.stop, max(read.next, read.start), read.progress_bytes)
+
+
+def _outcome(error: ShoalError) -> RegistryOutcome:
+    if isinstance(error, NotFound):
+        return "not_found"
+    if isinstance(error, Unauthorized):
+        return "unauthorized"
+    return "throttled" if isinstance(error, Throttled) else "error"

@@ -1,0 +1,14 @@
+"""`Source`: where the registry keeps a digest for whoever asked: which repository, as a blob or as a manifest."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from agent.content.reference import Repository
+
+Kind = Literal["blobs", "manifests"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    repository: Repository
+    kind: Kind

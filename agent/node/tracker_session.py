@@ -1,0 +1,195 @@
+"""`TrackerSession`: this node's conversation with the tracker: announces as they are due, answers to whom they concern.
+
+Everything the tracker knows of us can be told again: after a failed call, or where the tracker does not know us any
+more (it was restarted), the next announce is a full one. At most one announce is under way. Events (a download
+begins, a lease is done, a blob is whole) ask for one soon; otherwise the tracker's interval decides.
+"""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import trio
+
+from agent.content.digest import Digest
+from agent.content.errors import TrackerError
+from agent.node.tracker_client import TrackerClient
+from agent.telemetry.logs import get_log
+from agent.wire.node_id import NodeId
+from agent.wire.tracker_calls import Announce, AnnounceAnswer, Suspicion, SwarmAnswer, SwarmReport
+
+_SOON_SECONDS = 0.005  # events that come together are told together
+_SPACING_SECONDS = 0.03
+_RETRY_SECONDS = 0.5
+_LONGEST_RETRY_SECONDS = 10.0
+_GOODBYE_SECONDS = 1.0
+
+_log = get_log("shoal.tracker")
+
+
+class Member(Protocol):
+    """A swarm that this node works on."""
+
+    def report(self, full: bool) -> SwarmReport:
+        """What changed since the last report; everything if `full`."""
+
+    def on_answer(self, answer: SwarmAnswer) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """How the cluster knows this node. `address`: where its peer link is reached."""
+
+    cluster: str
+    node: NodeId
+    name: str
+    address: str
+    zone: str
+    rack: str
+
+
+class TrackerSession:
+    """`complete`: every whole blob here and its size, for full announces. `client` None: a node without a tracker."""
+
+    def __init__(
+        self,
+        client: TrackerClient | None,
+        identity: Identity,
+        complete: Callable[[], Iterable[tuple[Digest, int]]],
+        on_banned: Callable[[NodeId], None],
+        on_state: Callable[[bool], None],
+        rng: random.Random,
+    ) -> None:
+        self.cluster_nodes = 1
+        self.silent_since: float | None = trio.current_time()
+        self._client = client
+        self._identity = identity
+        self._complete = complete
+        self._on_banned = on_banned
+        self._on_state = on_state
+        self._rng = rng
+        self._members: dict[Digest, Member] = {}
+        self._news: dict[Digest, SwarmReport] = {}
+        self._suspicions: dict[Digest, list[Suspicion]] = {}
+        self._full = True
+        self._due = trio.CancelScope()
+        self._soonest = 0.0
+
+    @property
+    def is_configured(self) -> bool:
+        return self._client is not None
+
+    def join(self, digest: Digest, member: Member) -> None:
+        self._members[digest] = member
+        self.wake()
+
+    def leave(self, digest: Digest, last: SwarmReport) -> None:
+        """`last`: what remains to be told: complete, or left."""
+        self._members.pop(digest, None)
+        if self._client is not None:
+            self._news[digest] = last
+        self.wake()
+
+    def tell(self, report: SwarmReport) -> None:
+        """News of a swarm that nobody works on (a blob that is not here any more, one that came by itself)."""
+        if self._client is not None and report.digest not in self._members:
+            self._news[report.digest] = report
+            self.wake()
+
+    def suspect(self, digest: Digest, suspicion: Suspicion) -> None:
+        if self._client is not None and len(self._suspicions.setdefault(digest, [])) < 100:
+            self._suspicions[digest].append(suspicion)
+            self.wake()
+
+    def wake(self) -> None:
+        """Announce soon."""
+        at = max(trio.current_time() + _SOON_SECONDS, self._soonest)
+        self._due.deadline = min(self._due.deadline, at)
+
+    async def run(self) -> None:
+        """Until cancelled; then the tracker is told that the node leaves."""
+        if self._client is None:
+            await trio.sleep_forever()
+        retry = _RETRY_SECONDS
+        try:
+            while True:
+                try:
+                    wait = await self._announce(self._client)
+                    retry = _RETRY_SECONDS
+                except TrackerError as error:
+                    self._on_failure(error)
+                    wait = retry * self._rng.uniform(0.5, 1.5)
+                    retry = min(retry * 2, _LONGEST_RETRY_SECONDS)
+                self._soonest = trio.current_time() + (
+                    _SPACING_SECONDS if self.silent_since is None else wait
+                )
+                with trio.CancelScope(deadline=trio.current_time() + wait) as self._due:
+                    await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(deadline=trio.current_time() + _GOODBYE_SECONDS, shield=True):
+                await self._say_goodbye(self._client)
+
+    async def _announce(self, client: TrackerClient) -> float:
+        """One call; how long to wait until the next. Raises TrackerError."""
+        announce = self._compose()
+        self._due = trio.CancelScope()  # wake() from here on asks for the call after this one
+        answer = await client.announce(announce)
+        self._full = answer.resync
+        self._on_reached(answer)
+        for swarm in answer.swarms:
+            member = self._members.get(swarm.digest)
+            if member is not None:
+                member.on_answer(swarm)
+        for node in answer.banned:
+            self._on_banned(node)
+        woken = self._due.deadline - trio.current_time()
+        return 0.0 if answer.resync else min(answer.interval_seconds, max(woken, _SPACING_SECONDS))
+
+    def _compose(self) -> Announce:
+        full, news, suspicions = self._full, self._news, self._suspicions
+        self._news, self._suspicions = {}, {}
+        reports = {digest: member.report(full) for digest, member in self._members.items()}
+        if full:
+            for digest, size in self._complete():
+                reports.setdefault(digest, SwarmReport(digest, size, complete=True))
+        reports |= {digest: report for digest, report in news.items() if digest not in reports or report.body}
+        for digest, found in suspicions.items():
+            known = reports.get(digest, SwarmReport(digest, None))
+            reports[digest] = replace(known, suspicions=tuple(found))
+        mine = self._identity
+        return Announce(
+            mine.cluster,
+            mine.node,
+            mine.name,
+            mine.address,
+            mine.zone,
+            mine.rack,
+            full,
+            tuple(reports.values()),
+        )
+
+    def _on_reached(self, answer: AnnounceAnswer) -> None:
+        self.cluster_nodes = max(answer.nodes, 1)
+        if self.silent_since is not None:
+            self.silent_since = None
+            self._on_state(True)
+            _log.info("tracker reached", nodes=answer.nodes)
+
+    def _on_failure(self, error: TrackerError) -> None:
+        self._full = True  # what that call told is told again
+        if self.silent_since is None:
+            self.silent_since = trio.current_time()
+            self._on_state(False)
+            _log.warning("tracker lost", reason=str(error))
+
+    async def _say_goodbye(self, client: TrackerClient) -> None:
+        mine = self._identity
+        goodbye = Announce(
+            mine.cluster, mine.node, mine.name, mine.address, mine.zone, mine.rack, False, (), leaving=True
+        )
+        try:
+            await client.announce(goodbye)
+        except TrackerError:
+            pass
+        await client.aclose()
