@@ -15,7 +15,7 @@ from agent.store.store import Store, StoreLimits
 from tests.agent.store.conftest import Clock
 from tests.agent.store.sample import ALPINE, KIB, blob, fill, image
 
-ONE = image(1, layer_bytes=70 * KIB)
+ONE = image(1, layer_bytes=70 * KIB, layers=1)
 REFERENCE = "docker.io/library/alpine:3.20"
 
 
