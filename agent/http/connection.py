@@ -134,7 +134,7 @@ class ServerConnection:
         except ShoalError as error:
             response = self._on_failure(error)
         except Exception:
-            logger.exception("unexpected failure of %s %.200r", event.method.decode("latin-1"), event.target)
+            logger.exception("unexpected failure of %s", _line_of(event))
             response = _internal_failure()
         try:
             outcome = await self._send(response, event, writer)
@@ -188,7 +188,7 @@ class ServerConnection:
             )
             replacement = self._on_failure(error)
         except Exception:
-            logger.exception("unexpected failure of %s %.200r", event.method.decode("latin-1"), event.target)
+            logger.exception("unexpected failure of %s", _line_of(event))
             replacement = _internal_failure()
         else:
             return _Outcome.CLOSE if writer.closing else await self._after_answer()
@@ -243,6 +243,11 @@ class ServerConnection:
             except ConnectionLost:
                 return
             await self._inbound.discard_until_closed(_LINGER_BYTES)
+
+
+def _line_of(event: h11.Request) -> str:
+    """For the log: without the query, which may hold a secret."""
+    return f"{event.method.decode('latin-1')} {event.target.partition(b'?')[0][:200].decode('latin-1')}"
 
 
 def _internal_failure() -> Response:

@@ -36,10 +36,6 @@ class HttpServer:
     def connection_count(self) -> int:
         return len(self._connections)
 
-    @property
-    def idle_connection_count(self) -> int:
-        return sum(connection.is_idle for connection in self._connections)
-
     def stop(self, grace_seconds: float) -> None:
         """`serve_http` returns when every answer is out, after the grace at the latest."""
         self._accepting.cancel()

@@ -190,12 +190,13 @@ async def test_a_call_said_to_be_repeatable_is_repeated() -> None:
 async def test_a_kept_connection_that_the_server_closed_is_not_used_even_for_what_cannot_be_repeated() -> (
     None
 ):
-    async with serving(answer, HttpLimits(idle_seconds=0.01)) as running:
+    async with serving(answer, HttpLimits(connections=1)) as running:
         dialer = Dialer(partial(trio.open_tcp_stream, "127.0.0.1", running.port))
         client = HttpClient(dialer, host="tracker", failure=TrackerError)
         for _ in range(2):
             await client.request("POST", "/echo", limit_bytes=10, deadline_seconds=5)
-            while running.server.idle_connection_count:
-                await trio.testing.wait_all_tasks_blocked(0.001)
+            await (await running.connect()).get(
+                "/echo"
+            )  # the one place: the client's connection, idle, has made room
         assert dialer.count == 2
         await client.aclose()

@@ -1,8 +1,10 @@
 """What a client gets from the server: framing, keep-alive, refusals. Over real sockets on loopback."""
 
+import errno
 import logging
 import os
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ from agent.content.errors import DiskError, NotFound
 from agent.http.limits import HttpLimits
 from agent.http.request import Request
 from agent.http.response import BodySink, Handler, Response
-from tests.fakes.http_peer import HttpPeer, serving
+from agent.http.server import serve_http
+from tests.fakes.http_peer import HttpPeer, MemoryListener, serving
 
 
 async def echo(request: Request) -> Response:
@@ -314,6 +317,7 @@ async def test_a_bug_is_a_500_that_tells_the_client_nothing(caplog: pytest.LogCa
             assert answer.status == 500
             assert b"secret" not in answer.body
             assert b"Traceback" not in answer.body
+    assert "token" not in caplog.text
     records = [record for record in caplog.records if record.name == "shoal.http"]
     assert [record.levelno for record in records] == [logging.ERROR] * 2
 
@@ -348,3 +352,45 @@ async def test_at_the_limit_an_idle_connection_makes_room() -> None:
         second = await running.connect()
         assert (await second.get("/second")).header("x-path") == "/second"
         assert await first.is_closed()
+
+
+class ExhaustedListener(MemoryListener):
+    """Has no descriptor left for its first connection, and for a while."""
+
+    def __init__(self, refusals: int) -> None:
+        super().__init__()
+        self.refusals = refusals
+
+    async def accept(self) -> trio.abc.Stream:
+        if self.refusals:
+            self.refusals -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return await super().accept()
+
+
+async def test_a_process_out_of_descriptors_accepts_again_once_it_can(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    listener = ExhaustedListener(3)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_http, echo, [listener])
+        assert (await listener.connect().get("/later")).header("x-path") == "/later"
+        assert listener.refusals == 0
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_resource_that_fails_to_close_costs_its_connection_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def handle(request: Request) -> Response:
+        resources = AsyncExitStack()
+        if request.path == "/bad":
+            resources.callback(lambda: 1 // 0)
+        return Response(200, [], b"ok", resources=resources)
+
+    async with serving(handle) as running:
+        bad, good = await running.connect(), await running.connect()
+        assert (await bad.get("/bad")).status == 200
+        assert await bad.is_closed()
+        assert (await good.get("/")).status == 200
+    assert "a connection ended unexpectedly" in caplog.text

@@ -1,0 +1,80 @@
+"""Slow and stalled readers of a plain socket; the clock is moved, the socket is a real one."""
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from agent.content.errors import DiskError
+from agent.http.byte_sender import ConnectionLost
+from agent.http.socket_sender import SocketSender
+
+SIZE = 5_000_000
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[tuple[SocketSender, trio.SocketStream]]:
+    ours, theirs = (trio.SocketStream(end) for end in trio.socket.socketpair(socket.AF_UNIX))
+    async with ours, theirs:
+        yield SocketSender(ours, stall_seconds=60), theirs
+
+
+@pytest.fixture
+def content(tmp_path: Path) -> Path:
+    path = tmp_path / "content"
+    path.write_bytes(os.urandom(SIZE))
+    return path
+
+
+async def test_a_reader_that_takes_nothing_is_given_up_after_the_stall_time(
+    pair: tuple[SocketSender, trio.SocketStream], autojump_clock: trio.testing.MockClock
+) -> None:
+    sender, _ = pair
+    began = trio.current_time()
+    with pytest.raises(ConnectionLost):
+        await sender.send([b"head", bytes(SIZE)])
+    assert trio.current_time() - began == 60
+
+
+async def test_a_reader_that_takes_little_but_something_is_never_given_up(
+    pair: tuple[SocketSender, trio.SocketStream], content: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    sender, reader = pair
+    received = bytearray()
+
+    async def read_slowly() -> None:
+        while len(received) < SIZE:
+            await trio.sleep(50)
+            received.extend(await reader.receive_some(100_000))
+
+    fd = os.open(content, os.O_RDONLY)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read_slowly)
+            await sender.send_file(fd, 0, SIZE)
+    finally:
+        os.close(fd)
+    assert received == content.read_bytes()
+
+
+async def test_a_reader_that_left_is_noticed(
+    pair: tuple[SocketSender, trio.SocketStream], content: Path
+) -> None:
+    sender, reader = pair
+    await reader.aclose()
+    with pytest.raises(ConnectionLost):
+        await sender.send([b"x"])
+    with content.open("rb") as file, pytest.raises(ConnectionLost):
+        await sender.send_file(file.fileno(), 0, SIZE)
+
+
+async def test_a_file_that_ends_early_is_this_machines_fault(
+    pair: tuple[SocketSender, trio.SocketStream], content: Path
+) -> None:
+    sender, _ = pair
+    with content.open("rb") as file, pytest.raises(DiskError, match="shorter than it should be"):
+        await sender.send_file(file.fileno(), SIZE, 10)
