@@ -89,7 +89,11 @@ class FakeNode:
 
     def report(self) -> SwarmReport:
         bits = sum(1 << index for index in self.held)
-        have = None if self.complete or self.size is None else bits.to_bytes(-(-bits.bit_length() // 8), "little")
+        have = (
+            None
+            if self.complete or self.size is None
+            else bits.to_bytes(-(-bits.bit_length() // 8), "little")
+        )
         return SwarmReport(
             digest=self.digest,
             size=self.size,
@@ -154,7 +158,9 @@ class FakeNode:
 
     def _lease_reports(self) -> Iterable[LeaseReport]:
         for lease in [*self.leases.values(), *self.finished]:
-            yield LeaseReport(lease.lease, lease.start, lease.stop, self.next[lease.lease], self.progress_bytes)
+            yield LeaseReport(
+                lease.lease, lease.start, lease.stop, self.next[lease.lease], self.progress_bytes
+            )
 
     def _take(self, answer: AnnounceAnswer, now: float) -> None:
         self.answer = answer

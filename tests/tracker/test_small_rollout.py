@@ -47,7 +47,9 @@ def test_fifty_nodes_lease_each_of_a_hundred_chunks_exactly_once(seed: int) -> N
     tracker = Tracker(CLUSTER, rng)
     nodes = [FakeNode(n) for n in range(50)]
     ended = run_rollout(tracker, nodes, rng, until=60.0)
-    leased = Counter(index for node in nodes for lease in node.ever_leased for index in range(lease.start, lease.stop))
+    leased = Counter(
+        index for node in nodes for lease in node.ever_leased for index in range(lease.start, lease.stop)
+    )
     assert all(node.complete for node in nodes), f"unfinished after {ended:.1f} s"
     assert leased == Counter(range(100))
     assert len(tracker.directory.leases) == 0

@@ -70,7 +70,7 @@ class LeaseGrants:
                 if swarm.leases
                 else self._start(swarm, member, LeaseKind.NORMAL, start, swarm.count, now)
             )
-        longest = run_chunks(swarm.chunks, len(swarm.everyone) - len(swarm.complete))
+        longest = run_chunks(swarm.chunks, len(swarm.incomplete))
         return self._start(swarm, member, LeaseKind.NORMAL, start, run_end(free, start, longest), now)
 
     def _is_passed_over(self, swarm: Swarm, member: Member, interval_seconds: float, now: float) -> bool:
@@ -110,7 +110,7 @@ class LeaseGrants:
             return None
         assert swarm.chunks is not None
         start = lowest(bits)
-        longest = run_chunks(swarm.chunks, len(swarm.everyone) - len(swarm.complete))
+        longest = run_chunks(swarm.chunks, len(swarm.incomplete))
         return self._start(swarm, member, LeaseKind.RACE, start, run_end(bits, start, longest), now)
 
     def _check(self, swarm: Swarm, member: Member, now: float) -> LeaseRecord | None:

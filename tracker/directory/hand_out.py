@@ -28,11 +28,14 @@ def pick_peers(
     own = swarm.members.get(asker)
     draw = _Draw(asker, own is not None and own.complete, rng)
     if rack:
-        draw.take(swarm.by_rack.get((zone, rack)), wanted // 2)
+        draw.take(wanted // 2, swarm.by_rack.get((zone, rack)))
     if zone:
-        draw.take(swarm.by_zone.get(zone), wanted // 2)
-    draw.take(swarm.complete, min(len(draw.chosen) + max(wanted // 4, 1), wanted))
-    draw.take(swarm.everyone, wanted)
+        draw.take(wanted // 2, swarm.by_zone.get(zone))
+    if own is not None and own.complete:
+        draw.take(wanted, swarm.incomplete)
+    else:
+        draw.take(min(len(draw.chosen) + max(wanted // 4, 1), wanted), swarm.complete)
+        draw.take(wanted, swarm.incomplete, swarm.complete)
     return list(draw.chosen)
 
 
@@ -43,18 +46,30 @@ class _Draw:
         self._only_incomplete = only_incomplete
         self._rng = rng
 
-    def take(self, members: PickList[Member] | None, until: int) -> None:
-        """Adds from `members` by chance until `until` are chosen."""
+    def take(self, until: int, *lists: PickList[Member] | None) -> None:
+        """Adds from `lists`, by chance as if they were one, until `until` are chosen."""
         missing = until - len(self.chosen)
-        if members is None or missing <= 0:
+        if missing <= 0:
             return
-        if len(members) <= _SMALL * (missing + len(self.chosen)):
-            candidates = members.shuffled(self._rng)
-        else:
-            candidates = [members.pick(self._rng) for _ in range(_TRIES * missing)]
-        for member in candidates:
+        for member in self._candidates([members for members in lists if members], missing):
             if member.record.node == self._asker or (self._only_incomplete and member.complete):
                 continue
             self.chosen[member] = None
             if len(self.chosen) >= until:
                 return
+
+    def _candidates(self, lists: list[PickList[Member]], missing: int) -> list[Member]:
+        total = sum(len(members) for members in lists)
+        if total <= _SMALL * (missing + len(self.chosen)):
+            everyone = [member for members in lists for member in members]
+            self._rng.shuffle(everyone)
+            return everyone
+        picked = []
+        for _ in range(_TRIES * missing):
+            place = int(self._rng.random() * total)
+            for members in lists:
+                if place < len(members):
+                    picked.append(members[place])
+                    break
+                place -= len(members)
+        return picked

@@ -1,9 +1,8 @@
-"""`PickList`: a set from which members are picked by chance at a cost that does not grow with it.
+"""`PickList`: a set with places, so that members are picked by chance at a cost that does not grow with it.
 
 A list beside a dict of places; removal swaps with the last. What is picked is decided in hand_out.py.
 """
 
-import random
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
@@ -31,15 +30,9 @@ class PickList(Generic[T]):
             self._items[place] = last
             self._places[last] = place
 
-    def pick(self, rng: random.Random) -> T:
-        """Raises IndexError where there is nothing."""
-        if not self._items:
-            raise IndexError("nothing to pick from")
-        # int(random() * n): rng.choice costs three times as much, and this is the hottest line of a hand-out
-        return self._items[int(rng.random() * len(self._items))]
-
-    def shuffled(self, rng: random.Random) -> list[T]:
-        return rng.sample(self._items, len(self._items))
+    def __getitem__(self, place: int) -> T:
+        """Places change with every addition and removal: any one is as good as another."""
+        return self._items[place]
 
     def __contains__(self, item: T) -> bool:
         return item in self._places

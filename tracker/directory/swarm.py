@@ -24,7 +24,7 @@ class Swarm:
         self.chunks: ChunkMap | None = None
         self.full = 0  # the bits of all chunks, once the size is known
         self.members: dict[NodeId, Member] = {}
-        self.everyone: PickList[Member] = PickList()
+        self.incomplete: PickList[Member] = PickList()
         self.complete: PickList[Member] = PickList()
         self.by_zone: dict[str, PickList[Member]] = {}
         self.by_rack: dict[tuple[str, str], PickList[Member]] = {}
@@ -66,14 +66,14 @@ class Swarm:
         self.members[record.node] = member
         record.members[self.digest] = member
         record.incomplete += 1
-        self.everyone.add(member)
+        self.incomplete.add(member)
         self._place(member)
         return member
 
     def leave(self, member: Member) -> None:
         self.set_waiting(member, False)
         self._displace(member)
-        self.everyone.discard(member)
+        self.incomplete.discard(member)
         self.complete.discard(member)
         if not member.complete:
             member.record.incomplete -= 1
@@ -113,6 +113,7 @@ class Swarm:
             member.complete = False
             member.record.incomplete += 1
             self.complete.discard(member)
+            self.incomplete.add(member)
         if member.have & ~bits:
             self._held_is_stale = True
         elif bits != member.have:
@@ -125,6 +126,7 @@ class Swarm:
             member.complete = True
             member.record.incomplete -= 1
             member.starving_since = None
+            self.incomplete.discard(member)
             self.complete.add(member)
         member.have = self.full
         self._held |= self.full
@@ -136,7 +138,7 @@ class Swarm:
         if self._held_is_stale:
             # Only after a loss: 10,000 members of 1,000 chunks are 0.6 ms.
             self._held = 0
-            for member in self.everyone:
+            for member in self.incomplete:
                 self._held |= member.have
             self._held_is_stale = False
         return self._held

@@ -1,0 +1,311 @@
+"""Leases: disjoint, alive only as long as they make progress, and never a reason to starve."""
+
+import random
+
+import pytest
+
+from agent.content.chunk_map import ChunkMap
+from tests.tracker.nodes import BLOB, CLUSTER, REGISTRY, SIZE, FakeNode
+from tracker.directory.budget import BLOB_START
+from tracker.directory.events import EventKind
+from tracker.directory.lease_run import run_chunks
+from tracker.directory.lease_turn import must_wait
+from tracker.directory.race import patience_seconds
+from tracker.directory.tracker import Tracker
+
+
+def span(node: FakeNode) -> set[int]:
+    return {index for lease in node.leases.values() for index in range(lease.start, lease.stop)}
+
+
+def test_two_nodes_read_different_chunks(tracker: Tracker) -> None:
+    first, second = FakeNode(1), FakeNode(2)
+    first.call(tracker, 0)
+    second.call(tracker, 0)
+    assert span(first)
+    assert span(second)
+    assert not span(first) & span(second)
+
+
+def test_no_node_holds_more_leases_than_it_wants(tracker: Tracker) -> None:
+    node = FakeNode(1, leases_wanted=2)
+    node.call(tracker, 0)
+    node.call(tracker, 0.1)
+    assert len(node.leases) == 2
+
+
+def test_a_blob_runs_no_more_leases_than_its_budget(tracker: Tracker) -> None:
+    nodes = [FakeNode(n) for n in range(10)]
+    for node in nodes:
+        node.call(tracker, 0)
+    assert sum(len(node.leases) for node in nodes) == BLOB_START
+
+
+def test_what_a_peer_holds_is_not_leased(tracker: Tracker) -> None:
+    seeder, node = FakeNode(1, complete=True), FakeNode(2)
+    seeder.call(tracker, 0)
+    node.call(tracker, 0)
+    assert not node.leases
+
+
+def test_the_chunks_of_a_dead_holder_are_leased_again(tracker: Tracker) -> None:
+    holder, node = FakeNode(1), FakeNode(2, leases_wanted=4)
+    holder.held = set(range(100))
+    holder.call(tracker, 0)
+    node.call(tracker, 0)
+    assert not node.leases
+    for tenth in range(1, 70):
+        tracker.on_timer(tenth / 10)
+        node.call(tracker, tenth / 10)
+    assert span(node)
+
+
+def test_progress_renews_a_lease_and_its_lack_ends_it(tracker: Tracker) -> None:
+    node = FakeNode(1)
+    node.call(tracker, 0)
+    (lease,) = node.leases.values()
+    for second in range(1, 10):
+        node.read(lease, 1)
+        tracker.on_timer(second)
+        node.call(tracker, second)
+        assert len(tracker.directory.leases) == 1
+    tracker.on_timer(14.1)
+    assert len(tracker.directory.leases) == 0
+    assert EventKind.LEASE_EXPIRED in [event.kind for event in tracker.take_events()]
+
+
+def test_bytes_that_come_in_slowly_are_progress(tracker: Tracker) -> None:
+    node = FakeNode(1)
+    node.call(tracker, 0)
+    for second in range(3, 30, 3):
+        node.progress_bytes += 1000
+        node.call(tracker, second)
+        tracker.on_timer(second + 0.5)
+    assert len(tracker.directory.leases) == 1
+
+
+def test_a_lease_that_ran_out_goes_to_another_node_first(tracker: Tracker) -> None:
+    slow, other = FakeNode(1), FakeNode(2, leases_wanted=4)
+    slow.call(tracker, 0)
+    (lost,) = slow.leases.values()
+    for second in (2, 4, 5.01):
+        tracker.on_timer(second)
+        other.read_all()
+        other.call(tracker, second)
+    slow.call(tracker, 5.02)
+    assert slow.swarm.ended_leases == (lost.lease,)
+    other.call(tracker, 5.03)
+    assert {lost.start} <= span(other) | other.held
+
+
+def test_a_lone_node_whose_lease_ran_out_gets_another(tracker: Tracker) -> None:
+    node = FakeNode(1)
+    node.call(tracker, 0)
+    node.call(tracker, 4)
+    tracker.on_timer(5.1)
+    node.call(tracker, 5.2)
+    assert len(node.leases) == 1
+
+
+def test_a_lease_that_is_not_listed_twice_is_given_up(tracker: Tracker) -> None:
+    node, other = FakeNode(1), FakeNode(2)
+    node.call(tracker, 0)
+    node.leases.clear()
+    node.refused = True
+    node.call(tracker, 0.1)
+    assert len(tracker.directory.leases) == 1
+    node.call(tracker, 0.2)
+    assert len(tracker.directory.leases) == 0
+    other.call(tracker, 0.3)
+    assert 0 in span(other)
+
+
+def test_a_finished_lease_counts_as_held_even_before_the_chunk_set_says_so(tracker: Tracker) -> None:
+    node, other = FakeNode(1), FakeNode(2, leases_wanted=10)
+    node.call(tracker, 0)
+    (lease,) = list(node.leases.values())
+    node.read(lease)
+    held, node.held = node.held, set()
+    node.leases_wanted = 0
+    node.call(tracker, 0.1)
+    other.call(tracker, 0.2)
+    assert not held & span(other)
+
+
+def test_a_node_that_the_registry_refuses_gets_no_lease(tracker: Tracker) -> None:
+    node = FakeNode(1, refused=True)
+    node.call(tracker, 0)
+    assert not node.leases
+
+
+def test_of_a_blob_of_unknown_size_one_node_reads_all(tracker: Tracker) -> None:
+    first, second = FakeNode(1, size=None), FakeNode(2, size=None)
+    first.call(tracker, 0)
+    second.call(tracker, 0)
+    (lease,) = first.leases.values()
+    assert (lease.start, lease.stop) == (0, 0)
+    assert not second.leases
+    first.size = SIZE
+    first.call(tracker, 0.1)
+    second.call(tracker, 0.2)
+    assert second.swarm.size == SIZE
+    assert not second.leases
+    assert len(tracker.directory.leases) == 1
+
+
+def test_a_registry_without_ranges_is_read_by_one_node(tracker: Tracker) -> None:
+    first, second = FakeNode(1, no_ranges=True, leases_wanted=4), FakeNode(2)
+    first.call(tracker, 0)
+    second.call(tracker, 0)
+    assert span(first) == set(range(100))
+    assert not second.leases
+
+
+def test_patience_that_a_registry_asks_for_holds_for_everybody(tracker: Tracker) -> None:
+    first, second = FakeNode(1, throttled_seconds=30.0, leases_wanted=0), FakeNode(2)
+    first.call(tracker, 0)
+    second.call(tracker, 1)
+    assert second.swarm.pause_seconds == pytest.approx(29)
+    assert not second.leases
+    for third in range(1, 15):
+        second.call(tracker, 2 * third)
+    assert not second.leases
+    second.call(tracker, 30.1)
+    assert second.leases
+
+
+def test_several_refusals_at_once_halve_the_budget_once(tracker: Tracker) -> None:
+    for n in range(8):
+        FakeNode(n, throttled_seconds=1.0, leases_wanted=0).call(tracker, n / 10)
+    assert int(tracker.directory.budget.blob(BLOB).limit) == BLOB_START / 2
+
+
+def test_the_budget_grows_while_nodes_wait_and_leases_complete(tracker: Tracker) -> None:
+    nodes = [FakeNode(n) for n in range(30)]
+    for tenth in range(20):
+        for node in nodes:
+            node.read_all()
+            node.call(tracker, tenth / 10)
+    assert tracker.directory.budget.blob(BLOB).limit > BLOB_START
+
+
+def test_a_starving_node_races_a_stuck_lease_once(tracker: Tracker) -> None:
+    stuck = FakeNode(1, leases_wanted=4)
+    hungry = [FakeNode(2, starving=True), FakeNode(3, starving=True)]
+    stuck.call(tracker, 0)
+    assert span(stuck) == set(range(100))
+    for node in hungry:
+        node.call(tracker, 0.5)
+        assert not node.leases
+    for node in hungry:
+        node.call(tracker, 1.1)
+    assert span(hungry[0])
+    assert span(hungry[0]) <= span(stuck)
+    assert not span(hungry[0]) & span(hungry[1])
+
+
+def test_a_lease_that_moves_is_not_raced(tracker: Tracker) -> None:
+    mover, hungry = FakeNode(1, leases_wanted=4), FakeNode(2, starving=True)
+    mover.call(tracker, 0)
+    for tenth in range(1, 15):
+        for lease in list(mover.leases.values()):
+            mover.read(lease, 1)
+        mover.call(tracker, tenth / 10)
+        hungry.call(tracker, tenth / 10)
+    assert not hungry.leases
+
+
+def test_who_starves_beside_a_holder_that_nobody_reaches_reads_the_registry(tracker: Tracker) -> None:
+    holder, hungry = FakeNode(1, complete=True), FakeNode(2, starving=True)
+    holder.call(tracker, 0)
+    hungry.call(tracker, 0)
+    hungry.call(tracker, patience_seconds(2) - 0.1)
+    assert not hungry.leases
+    hungry.call(tracker, patience_seconds(2) + 0.1)
+    assert span(hungry)
+
+
+def test_after_a_restart_of_the_tracker_running_leases_are_adopted(tracker: Tracker) -> None:
+    nodes = [FakeNode(n) for n in range(3)]
+    for node in nodes:
+        node.call(tracker, 0)
+        node.read(next(iter(node.leases.values())), 2)
+        node.call(tracker, 0.1)
+    before = [dict(node.leases) for node in nodes]
+    restarted = Tracker(CLUSTER, random.Random(8))
+    for n, node in enumerate(nodes):
+        node.call(restarted, 10 + n / 10)
+    assert [node.leases for node in nodes] == before
+    assert restarted.counters.leases_adopted == 3
+    assert restarted.counters.leases_granted == 0
+
+
+def test_after_a_restart_nothing_is_leased_until_the_others_could_tell_what_they_hold(
+    tracker: Tracker,
+) -> None:
+    early, late = FakeNode(1), FakeNode(2)
+    late.held = set(range(100))
+    late.claims = {5: b"5" * 32}
+    late.call(tracker, 0)
+    early.call(tracker, 0)
+    restarted = Tracker(CLUSTER, random.Random(8))
+    early.call(restarted, 10)
+    assert not early.leases
+    late.call(restarted, 10.5)
+    early.call(restarted, 20)
+    assert not early.leases
+
+
+def test_two_leases_of_former_times_that_overlap_are_not_both_adopted(tracker: Tracker) -> None:
+    first, second = FakeNode(1), FakeNode(2)
+    first.call(tracker, 0)
+    second.leases, second.next = dict(first.leases), dict(first.next)
+    other = Tracker(CLUSTER, random.Random(8))
+    first.call(other, 1)
+    second.call(other, 1)
+    assert first.leases
+    assert not second.leases
+
+
+def test_a_small_blob_is_one_lease(tracker: Tracker) -> None:
+    node = FakeNode(1, size=200 * 1024, leases_wanted=4)
+    node.call(tracker, 0)
+    assert [(lease.start, lease.stop) for lease in node.leases.values()] == [(0, 4)]
+
+
+@pytest.mark.parametrize(
+    ("size", "sharers", "expected_bytes"),
+    [(1 << 30, 1, 32 << 20), (64 << 20, 1, 16 << 20), (1 << 30, 8, 4 << 20), (1 << 30, 1000, 1 << 20)],
+)
+def test_runs_are_long_for_one_and_short_for_many(size: int, sharers: int, expected_bytes: int) -> None:
+    chunks = ChunkMap.of(size)
+    assert run_chunks(chunks, sharers) * chunks.chunk_bytes == expected_bytes
+
+
+def test_who_had_more_leases_waits_only_where_others_call_in_a_moment() -> None:
+    assert must_wait(running=0, waiting_behind=100, interval_seconds=0.1)
+    assert not must_wait(running=0, waiting_behind=1, interval_seconds=0.5)
+    assert must_wait(running=1, waiting_behind=1, interval_seconds=0.5)
+    assert not must_wait(running=1, waiting_behind=0, interval_seconds=0.5)
+
+
+def test_a_dead_node_that_waited_does_not_hold_up_the_others_for_long(tracker: Tracker) -> None:
+    nodes = [FakeNode(n) for n in range(12)]
+    for node in nodes:
+        node.call(tracker, 0)
+    alive = [node for node in nodes if node.leases][:1]
+    for tenth in range(1, 60):
+        tracker.on_timer(tenth / 10)
+        for node in alive:
+            node.read_all()
+            node.call(tracker, tenth / 10)
+    assert len(alive[0].ever_leased) > 10
+
+
+def test_different_registries_of_one_blob_have_budgets_of_their_own(tracker: Tracker) -> None:
+    first, second = FakeNode(1, throttled_seconds=30.0), FakeNode(2, source="mirror.example")
+    first.call(tracker, 0)
+    second.call(tracker, 0.1)
+    assert not first.leases
+    assert second.leases
+    assert tracker.directory.budget.registry(REGISTRY).running == 0
