@@ -1,7 +1,7 @@
 """`Authorizer`: which Authorization header a request to one registry carries.
 
-What a repository's challenge was is remembered, so that only its first request is answered with 401. Bearer is preferred
-to Basic where both are offered, as Docker does.
+What a repository's challenge was is remembered, so that only its first request is answered with 401. Bearer is
+preferred to Basic where both are offered, as Docker does.
 """
 
 from collections.abc import Callable, Sequence

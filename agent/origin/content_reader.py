@@ -1,9 +1,9 @@
 """`ContentReader`: the bytes of one blob or manifest from a registry, in order, from a start on.
 
-It resumes by itself after a cut, a stall or a 5xx: with a Range from where it is, at the registry's own URL (a signed one
-may have expired), a few times in a row without progress. Invariants: no byte is given out twice, none past `stop` or the
-content's size; a response whose length or Content-Range contradicts what was asked or is known is not used. Whether the
-bytes match the digest is the caller's to check.
+It resumes by itself after a cut, a stall or a 5xx: with a Range from where it is, at the registry's own URL (a signed
+one may have expired), a few times in a row without progress. Invariants: no byte is given out twice, none past `stop`
+or the content's size; a response whose length or Content-Range contradicts what was asked or is known is not used.
+Whether the bytes match the digest is the caller's to check.
 """
 
 import random
@@ -207,10 +207,10 @@ class ContentReader:
         """Raises Transient where the body ended early. A 206 may be shorter than asked for."""
         end = self._end
         if end is None:
-            self.total_size = self._position
             if self._position == 0 and not self._may_be_empty:
-                self.total_size = None
                 raise Transient(ContentError(f"{response.host} sends an empty body for {self._what}"))
+            self.total_size = self._position
+            self._finished = True
             return
         if self._position < end and (response.status != 206 or self._position == self._last_failure_at):
             raise Transient(

@@ -62,13 +62,13 @@ class CredentialFile:
 
 
 def keys_of(repository: Repository) -> list[str]:
-    """`registry/a/b`, `registry/a`, `registry`: what an entry for this repository may be called, most specific first."""
+    """`registry/a/b`, `registry/a`, `registry`: what its entry may be called, most specific first."""
     parts = repository.name.split("/")
     return ["/".join([repository.registry, *parts[:count]]) for count in range(len(parts), -1, -1)]
 
 
 def normal_key(key: str) -> str:
-    """A file's key as `host[/namespace]`. With a scheme or an API path it names the host alone, as in Docker's files."""
+    """A file's key as `host[/namespace]`. With a scheme or an API path it names the host alone."""
     bare = re.sub(r"^https?://", "", key.strip(), flags=re.IGNORECASE)
     host, slash, path = bare.partition("/")
     try:

@@ -1,9 +1,9 @@
 """`CredentialStore`: this node's credentials for registries, from where Docker and podman keep them.
 
-In order: what the configuration names, DOCKER_AUTH_CONFIG, REGISTRY_AUTH_FILE, podman's auth.json, Docker's config.json;
-the first that has something for a repository decides. Files are read again when they change, so `docker login` takes
-effect at once. A helper's answer is kept for a few minutes, one question in flight a key: a helper may cost a second.
-A broken file or helper is logged and counts as having nothing: public images must still come.
+In order: what the configuration names, DOCKER_AUTH_CONFIG, REGISTRY_AUTH_FILE, podman's auth.json, Docker's
+config.json; the first that has something for a repository decides. Files are read again when they change, so `docker
+login` takes effect at once. A helper's answer is kept for a few minutes, one question in flight a key: a helper may
+cost a second. A broken file or helper is logged and counts as having nothing: public images must still come.
 """
 
 import logging

@@ -1,10 +1,10 @@
-"""How connections to registries are opened and read: httpcore's network backend, in the one place that knows its inside.
+"""How connections to registries are opened and read: httpcore's network backend, known here alone.
 
 Three things differ from httpcore's own backend:
 - reads are 1 MiB, not httpcore's 64 KiB (its READ_NUM_BYTES): 1.1 instead of 3.6 CPU seconds a GiB. A stream may return
   what it likes, so this needs no patching of httpcore;
-- where a registry sends us elsewhere, names are resolved here, each address is judged by address_rule, and the connection
-  is made to the address that was judged, so that a name cannot change its mind in between;
+- where a registry sends us elsewhere, names are resolved here, each address is judged by address_rule, and the
+  connection is made to the address that was judged, so that a name cannot change its mind in between;
 - a stream can be broken off, so that an unfinished response ends at once, with every generator of httpx run to its end.
 """
 

@@ -1,7 +1,7 @@
 """`Origin`: what the rest of Shoal asks of registries. Composes clients, authentication, exchange and readers.
 
-HEAD of a tag first is the caller's policy (Docker Hub counts manifest GETs and not HEADs); what a registry says about its
-rate limit is kept in `rate_limits`.
+HEAD of a tag first is the caller's policy (Docker Hub counts manifest GETs and not HEADs); what a registry says about
+its rate limit is kept in `rate_limits`.
 """
 
 import random

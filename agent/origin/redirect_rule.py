@@ -1,9 +1,9 @@
 """Where a registry's redirect may lead, and whether our credentials go along. PURE.
 
-Blobs are often answered with a redirect to a CDN or S3. Authorization stays behind when the origin changes (S3 answers 400
-otherwise, and it is not theirs to see), https never becomes http, at most ten hops, and no address literal leads
-inward unless the registry itself is there. Names that resolve inward are refused when connecting, see network.py.
-Texts name the host alone: the query of such a URL is a credential.
+Blobs are often answered with a redirect to a CDN or S3. Authorization stays behind when the origin changes (S3
+answers 400 otherwise, and it is not theirs to see), https never becomes http, at most ten hops, and no address
+literal leads inward unless the registry itself is there. Names that resolve inward are refused when connecting, see
+network.py. Texts name the host alone: the query of such a URL is a credential.
 """
 
 from dataclasses import dataclass

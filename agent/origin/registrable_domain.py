@@ -1,8 +1,8 @@
 """The domain that somebody registers: `auth.docker.io` and `registry-1.docker.io` are both `docker.io`. PURE.
 
-Not the whole public suffix list, which changes weekly: the usual second levels of country domains, and the shared domains
-under which strangers get names and registries are hosted. Where this errs towards a longer suffix, credentials are
-withheld, and `Upstream.trusted_realms` helps.
+Not the whole public suffix list, which changes weekly: the usual second levels of country domains, and the shared
+domains under which strangers get names and registries are hosted. Where this errs towards a longer suffix,
+credentials are withheld, and `Upstream.trusted_realms` helps.
 """
 
 _SECOND_LEVELS = frozenset({
@@ -14,10 +14,10 @@ _SECOND_LEVELS = frozenset({
 _SHARED = (
     "amazonaws.com", "amazonaws.com.cn", "appspot.com", "azurecr.io", "azurecr.cn", "azurefd.net", "azureedge.net",
     "azurewebsites.net", "azurecontainer.io", "blob.core.windows.net", "cloudapp.azure.com", "cloudapp.net",
-    "cloudfront.net", "codeberg.page", "deno.dev", "duckdns.org", "firebaseapp.com", "fly.dev", "github.dev", "github.io", "gitlab.io",
-    "herokuapp.com", "jfrog.io", "myshopify.com", "netlify.app", "ngrok.app", "ngrok.io", "ngrok-free.app", "nip.io",
-    "ondigitalocean.app", "onrender.com", "pages.dev", "pkg.dev", "r2.dev", "railway.app", "readthedocs.io", "run.app",
-    "scw.cloud", "sslip.io", "trycloudflare.com", "vercel.app", "web.app", "workers.dev", "xip.io",
+    "cloudfront.net", "codeberg.page", "deno.dev", "duckdns.org", "firebaseapp.com", "fly.dev",
+    "github.dev", "github.io", "gitlab.io", "herokuapp.com", "jfrog.io", "myshopify.com", "netlify.app",
+    "ngrok.app", "ngrok.io", "ngrok-free.app", "nip.io", "ondigitalocean.app", "onrender.com", "pages.dev", "pkg.dev", "r2.dev", "railway.app",
+    "readthedocs.io", "run.app", "scw.cloud", "sslip.io", "trycloudflare.com", "vercel.app", "web.app", "workers.dev", "xip.io",
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ class Transient(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Up to `attempts` tries without progress; waits grow from `first_wait_seconds`, each between half and all of it."""
+    """Up to `attempts` tries without progress; waits double, each is between half and all of that."""
 
     attempts: int = 4
     first_wait_seconds: float = 0.2
@@ -47,7 +47,7 @@ def is_transient_status(status: int) -> bool:
 def error_of(
     status: int, who: str, what: str, *, retry_after_seconds: float | None = None, code: str = ""
 ) -> ShoalError:
-    """The error that a status is. `who` is the registry's host, `what` the content asked for, `code` the registry's own."""
+    """The error that a status is. `who` is the registry's host, `what` the content, `code` the registry's own."""
     said = f" ({code})" if code else ""
     if status in (404, 410):
         return NotFound(f"{what} does not exist on {who}{said}")
@@ -64,7 +64,7 @@ def error_of(
 
 
 def parse_retry_after(text: str | None, now_unix: float) -> float | None:
-    """Seconds to wait that a Retry-After header says (a number of seconds, or a date); None where it says nothing usable."""
+    """Seconds to wait that a Retry-After header says (seconds, or a date); None where it says nothing."""
     if not text:
         return None
     text = text.strip()

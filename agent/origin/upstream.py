@@ -16,8 +16,8 @@ class Upstream:
     """How one registry is reached.
 
     `registry` is canonical, as in Repository. `url` is the base that `/v2/` follows. `ca_file` holds further
-    certificates to trust, beside the machine's. `trusted_realms` are hosts that may be given this registry's credentials
-    although they are neither its own host nor of its domain.
+    certificates to trust, beside the machine's. `trusted_realms` are hosts that may be given this registry's
+    credentials although they are neither its own host nor of its domain.
     """
 
     registry: str

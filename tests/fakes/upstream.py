@@ -5,10 +5,10 @@
         upstream.faults.add(Fault(cut_after_bytes=1000), match="/blobs/", times=1)
         ... upstream.url, upstream.requests ...
 
-A second listener plays the CDN or S3 that blobs are redirected to (`redirects_blobs=True`): it refuses requests that carry
-Authorization with 400, and its signed URLs expire. What it serves, how it can fail and how it asks for credentials are in
-upstream_content, upstream_faults and upstream_auth. It depends on nothing of Shoal but the vocabulary of agent.content.
-As a process: python -m tests.fakes.upstream --help.
+A second listener plays the CDN or S3 that blobs are redirected to (`redirects_blobs=True`): it refuses requests that
+carry Authorization with 400, and its signed URLs expire. What it serves, how it can fail and how it asks for
+credentials are in upstream_content, upstream_faults and upstream_auth. It depends on nothing of Shoal but the
+vocabulary of agent.content. As a process: python -m tests.fakes.upstream --help.
 """
 
 import itertools
@@ -389,6 +389,7 @@ async def open_upstream(
 ) -> AsyncIterator[FakeUpstream]:
     """Listening until the block ends. With `tls` the registry (not the CDN) is https, under `tls_name` if given."""
     upstream = FakeUpstream(Shelf(directory), auth, redirects_blobs)
+    failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         for server in ("registry", "cdn"):
             listeners = await trio.open_tcp_listeners(port if server == "registry" else 0, host=host)
@@ -402,8 +403,13 @@ async def open_upstream(
             nursery.start_soon(
                 trio.serve_listeners, partial(_serve_one, upstream, server, context), listeners
             )
-        yield upstream
+        try:
+            yield upstream
+        except Exception as error:  # noqa: BLE001 -- raised again below, outside of the nursery's group
+            failure = error
         nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def _serve_one(

@@ -61,7 +61,10 @@ QUAY = _bearer("/v2/auth", "quay.io", anonymous=True, oauth_status=405)
 GITLAB = replace(
     _bearer("/jwt/auth", "container_registry", oauth_status=404),
     challenge=(
-        'Bearer realm="{url}/jwt/auth",service="container_registry",scope="repository:{repository}:pull",error="invalid_token"',
+        (
+            'Bearer realm="{url}/jwt/auth",service="container_registry",'
+            'scope="repository:{repository}:pull",error="invalid_token"'
+        ),
     ),
 )
 ECR = AuthStyle(('Basic realm="{url}/",service="ecr.amazonaws.com"',), users={"AWS": "secret"})

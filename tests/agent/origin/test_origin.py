@@ -8,28 +8,12 @@ from agent.content.digest import Digest
 from agent.content.errors import ContentError, InputError, NotFound, SourceError
 from agent.content.media_types import DOCKER_MANIFEST
 from agent.content.reference import Repository
-from agent.origin.origin import Origin, open_origin
+from agent.origin.origin import open_origin
 from agent.origin.upstream import Upstream
-from tests.agent.origin.conftest import app, options, upstreams_of
+from tests.agent.origin.reading import app, options, read_all, upstreams_of
 from tests.fakes.upstream import Fault, open_upstream
 
 LAYER = bytes(range(256)) * 4096
-
-
-async def read_all(
-    origin: Origin,
-    repository: Repository,
-    digest: Digest,
-    start: int = 0,
-    stop: int | None = None,
-    size: int | None = None,
-) -> bytes:
-    async with origin.open_content(repository, digest, start=start, stop=stop, size=size) as reader:
-        parts = []
-        while part := await reader.receive_some():
-            parts.append(part)
-        assert await reader.receive_some() == b""
-        return b"".join(parts)
 
 
 async def test_a_tag_is_asked_with_head_and_its_manifest_fetched() -> None:
