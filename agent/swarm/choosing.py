@@ -7,7 +7,7 @@ the fluid bound, one that fetches in order is at 3 to 5 times.
 """
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from agent.swarm.peer_record import PeerRecord
 
@@ -15,7 +15,7 @@ _SAMPLE = 8
 
 
 def choose_receiver(
-    peers: Iterable[PeerRecord], have: int, rng: random.Random
+    peers: Iterable[PeerRecord], have: int, rng: random.Random, now: float
 ) -> tuple[PeerRecord, int] | None:
     """The neighbour to serve next, and the chunks (as bits) that it could be sent; None where nobody wants anything."""
     best: PeerRecord | None = None
@@ -23,11 +23,12 @@ def choose_receiver(
     best_bits = 0
     for peer in peers:
         room = peer.room
-        if room <= 0:
+        if room <= 0 or now < peer.quiet_until:
             continue
         bits = peer.want & have
-        for index in peer.offered:
-            bits &= ~(1 << index)
+        for under_way in (peer.offered, peer.sending):
+            for index in under_way:
+                bits &= ~(1 << index)
         if not bits:
             continue
         key = (room, -peer.chunks_sent, rng.random())
@@ -37,19 +38,26 @@ def choose_receiver(
 
 
 def choose_chunk(
-    bits: int, urgent: int, sent_levels: Sequence[int], copies: Sequence[int], rng: random.Random
+    bits: int,
+    urgent: int,
+    offered: int,
+    sent_levels: Sequence[int],
+    holdings: Collection[int],
+    rng: random.Random,
 ) -> int:
     """The chunk to send out of `bits` (not empty).
 
-    sent_levels[k]: the chunks that we have sent exactly k times, as bits. copies[i]: how many neighbours hold chunk i.
+    offered: what is offered to somebody just now, as bits: as good as sent. sent_levels: see spread.py. holdings: what
+    each neighbour holds, as bits.
     """
     candidates = bits & urgent or bits
+    candidates = candidates & ~offered or candidates
     for level in sent_levels:
         if candidates & level:
             candidates &= level
             break
     sample = _sample(candidates, rng)
-    return min(sample, key=copies.__getitem__)
+    return min(sample, key=lambda index: sum(held >> index & 1 for held in holdings))
 
 
 def _sample(bits: int, rng: random.Random) -> list[int]:

@@ -14,7 +14,12 @@ Theory of operation
            +--on_reading--> READING --on_verified--> HAVE        (READING: our own read of the registry)
                                +--on_read_ended--> MISSING
 
-    What we want is what is MISSING. Changes are told to all neighbours, batched.
+    (arrivals.py keeps INCOMING and CHECKING. A chunk on its way from a neighbour stays INCOMING while a read of the
+    registry covers it too; whichever comes first is kept.)
+
+    What we want is what is MISSING. Changes are told to all neighbours, batched (bulletin.py). Each side's picture of
+    the other is a guess; a wrong one costs a declined offer, never a stall: what is wanted again is told again, who
+    leaves offers unanswered is tried again, and where nothing moves for long everything is told anew.
 
 A complete blob is a Swarm that has everything: it only offers. Leases and the registry are the caller's; it reports
 what it reads. When to read it without a lease is fallback.py's.
@@ -27,15 +32,20 @@ from enum import Enum
 from agent.content.chunk_map import ChunkMap
 from agent.content.chunk_set import ChunkSet
 from agent.content.digest import Digest
-from agent.swarm.actions import Action, Ban, Cancel, Forget, Offer, Reject, Request, Send, Tell
+from agent.swarm.actions import Action, Ban, Cancel, Forget, Offer, Reject, Request, Send
+from agent.swarm.arrivals import Arrivals
+from agent.swarm.bulletin import Bulletin, News
 from agent.swarm.choosing import choose_chunk, choose_receiver
 from agent.swarm.claim_book import ClaimBook
 from agent.swarm.peer_record import PeerRecord
 from agent.swarm.policy import SwarmPolicy
+from agent.swarm.spread import Spread
 from agent.wire.node_id import NodeId
 from agent.wire.vouch import Notary, Vouch
 
 _BELIED = "vouched for a chunk that the registry belies"
+_LONGEST_QUIET_SECONDS = 30.0
+_MOST_RENEWALS_DOUBLED = 4
 
 
 class ChunkState(Enum):
@@ -62,17 +72,17 @@ class Swarm:
         self._policy = policy
         self._rng = rng
         self._all = (1 << chunks.count) - 1
-        self._have = have.bits
+        self._have = have.bits & self._all
         self._reading = 0
-        self._checking: dict[int, NodeId] = {}
-        self._incoming: dict[int, dict[NodeId, float]] = {}
+        self._arrivals = Arrivals()
         self._peers: dict[NodeId, PeerRecord] = {}
         self._senders: dict[int, NodeId] = {}
-        self._copies = [0] * chunks.count
-        self._sent_levels = [self._all]
+        self._unvouched = 0
+        self._spread = Spread(self._all)
         self._urgent = 0
-        self._told = self._news(float("-inf"))
-        self._told_at = float("-inf")
+        self._moved_at: float | None = None
+        self._renewals = 0
+        self._bulletin = Bulletin(self._news(float("-inf")), policy.batch_seconds)
 
     # ---- what is so now
 
@@ -100,25 +110,22 @@ class Swarm:
     def state_of(self, index: int) -> ChunkState:
         if self._have >> index & 1:
             return ChunkState.HAVE
-        if index in self._checking:
+        if self._arrivals.is_checking(index):
             return ChunkState.CHECKING
-        if index in self._incoming:
+        if self._arrivals.is_incoming(index):
             return ChunkState.INCOMING
         return ChunkState.READING if self._reading >> index & 1 else ChunkState.MISSING
 
     def next_timer(self, now: float) -> float:
-        """When on_timer has something to do; infinity for never."""
-        times = [
-            at + self._policy.offer_seconds for peer in self._peers.values() for at in peer.offered.values()
-        ]
-        if self._peers and self._news(now) != self._told:
-            times.append(self._told_at + self._policy.batch_seconds)
+        """When on_timer has something to do (a past time: now); infinity for never."""
+        times = [self._bulletin.due(self._news(now)) if self._peers else float("inf"), self._renew_at()]
+        for peer in self._peers.values():
+            times += [at + self._policy.offer_seconds for at in peer.offered.values()]
+            if peer.quiet_until > now:
+                times.append(peer.quiet_until)
         if self._could_be_late():
-            late = [
-                min(at.values()) + self._policy.late_seconds for at in self._incoming.values() if len(at) == 1
-            ]
-            times += [at for at in late if at > now]
-        return min(times, default=float("inf"))
+            times.append(self._arrivals.next_late(self._policy.late_seconds, now))
+        return min(times)
 
     # ---- neighbours come, go, and tell
 
@@ -126,44 +133,42 @@ class Swarm:
         self, node: NodeId, have: ChunkSet, want: ChunkSet, free: int, now: float
     ) -> list[Action]:
         """A neighbour takes part, or tells its state anew."""
-        old = self._peers.get(node)
-        if old is None:
-            self._peers[node] = PeerRecord(node, have.bits, want.bits, free)
-            self._count_copies(have.bits, +1)
-        else:
-            self._count_copies(old.have, -1)
-            self._count_copies(have.bits, +1)
-            old.have, old.want, old.free = have.bits, want.bits, free
+        if self.claims.is_distrusted(node):
+            return []
+        peer = self._peers.get(node)
+        if peer is None:
+            peer = self._peers[node] = PeerRecord(node, 0, 0, 0)
+            self._bulletin.doubt(self._all)  # our INTEREST may have crossed with what we told since
+        peer.on_heard()
+        peer.have = have.bits & self._all
+        peer.want = want.bits & self._all & ~peer.have
+        peer.free = free
         return self._settle(now)
 
     def on_leave(self, node: NodeId, now: float) -> list[Action]:
         """The neighbour left the swarm, or its link is gone: what it was sending is wanted again."""
-        peer = self._peers.pop(node, None)
-        if peer is None:
-            return []
-        self._count_copies(peer.have, -1)
-        for index in peer.receiving:
-            self._drop_source(index, node)
-        return self._settle(now)
+        return self._settle(now) if self._remove(node) else []
 
     def on_have(self, node: NodeId, chunks: ChunkSet, now: float) -> list[Action]:
         peer = self._peers.get(node)
         if peer is None:
             return []
-        self._count_copies(chunks.bits & ~peer.have, +1)
-        peer.have |= chunks.bits
+        peer.have |= chunks.bits & self._all
         peer.want &= ~chunks.bits
         return self._settle(now)
 
     def on_want(
         self, node: NodeId, add: ChunkSet, drop: ChunkSet, free: int, urgent: ChunkSet, now: float
     ) -> list[Action]:
+        """What it wants it does not have, whatever it said before (it may have had to throw bytes away)."""
         peer = self._peers.get(node)
         if peer is None:
             return []
-        peer.want = (peer.want & ~drop.bits | add.bits) & ~peer.have
+        peer.on_heard()
+        peer.have &= ~add.bits
+        peer.want = (peer.want & ~drop.bits | add.bits) & self._all
         peer.free = free
-        peer.urgent = urgent.bits
+        peer.urgent = urgent.bits & self._all
         return self._settle(now)
 
     # ---- uploads
@@ -171,12 +176,14 @@ class Swarm:
     def on_request(self, node: NodeId, index: int, now: float) -> list[Action]:
         """Our offer was accepted. (One that we never made, or that timed out, is declined.)"""
         peer = self._peers.get(node)
-        if peer is None or peer.offered.pop(index, None) is None or not self._have >> index & 1:
-            return [Reject(node, index, "not offered")]
+        offered = peer is not None and peer.offered.pop(index, None) is not None
+        if peer is None or not offered or not self._have >> index & 1:
+            return [Reject(node, index, "not offered"), *self._settle(now)]
+        peer.on_heard()
         peer.sending.add(index)
         peer.want &= ~(1 << index)
         peer.free = max(peer.free - 1, 0)
-        self._count_sent(index)
+        self._spread.count(index)
         return [Send(node, index), *self._settle(now)]
 
     def on_reject(self, node: NodeId, index: int, reason: str, now: float) -> list[Action]:
@@ -184,6 +191,7 @@ class Swarm:
         peer = self._peers.get(node)
         if peer is None:
             return []
+        peer.on_heard()
         if peer.offered.pop(index, None) is not None:
             if reason == "busy":
                 peer.free = 0
@@ -191,8 +199,8 @@ class Swarm:
                 peer.want &= ~(1 << index)
         elif index in peer.receiving:
             peer.receiving.discard(index)
-            self._drop_source(index, node)
-            self._retell(1 << index)
+            self._arrivals.drop(index, node)
+            self._bulletin.doubt(1 << index)
         return self._settle(now)
 
     def on_sent(self, node: NodeId, index: int, now: float) -> list[Action]:
@@ -201,6 +209,7 @@ class Swarm:
         if peer is None or index not in peer.sending:
             return []
         peer.sending.discard(index)
+        peer.want &= ~(1 << index)
         peer.chunks_sent += 1
         return self._settle(now)
 
@@ -210,16 +219,16 @@ class Swarm:
         peer = self._peers.get(node)
         if peer is None or not 0 <= index < self.chunks.count:
             return [Reject(node, index, "unknown")]
-        reason = self._objection(node, index, now)
-        if reason is not None:
-            self._retell(1 << index)
-            return [Reject(node, index, reason), *self._settle(now)]
-        expected = self.claims.accept(index, vouch)
+        expected = None
+        reason = self._objection(node, index, vouch, now)
+        if reason is None:
+            expected = self.claims.accept(index, vouch)
         if expected is None:
-            lied = vouch is not None and self.claims.contradicts(index, vouch)
-            ban = [Ban(vouch.node, index, _BELIED)] if vouch and lied else []
-            return [Reject(node, index, "unvouched"), *ban]
-        self._incoming.setdefault(index, {})[node] = now
+            self._bulletin.doubt_room()
+            lies = [] if reason else self._unvouched_offer(index, vouch)
+            return [Reject(node, index, reason or "unvouched"), *lies, *self._settle(now)]
+        self._arrivals.start(index, node, expected, now)
+        self._on_moved(now)
         peer.receiving.add(index)
         return [Request(node, index, expected), *self._settle(now)]
 
@@ -228,20 +237,14 @@ class Swarm:
         peer = self._peers.get(node)
         if peer is not None:
             peer.receiving.discard(index)
-        sources = self._incoming.get(index)
-        if sources is not None and node in sources:
-            del sources[node]
-            if not sources:
-                del self._incoming[index]
-            self._checking.setdefault(index, node)
+        self._arrivals.check(index, node)
 
     def on_verified(self, index: int, chunk: bytes, sender: NodeId | None, now: float) -> list[Action]:
         """The chunk is checked and on disk. `chunk` is its BLAKE3-256; `sender` None: we read it from the registry."""
-        actions: list[Action] = []
-        for node in self._incoming.pop(index, {}):
-            actions.append(Cancel(node, index))
-            self._peers[node].receiving.discard(index)
-        self._checking.pop(index, None)
+        actions = self._cancel(index)
+        self._on_moved(now)
+        if sender is not None and self.claims.is_belied(index, chunk):
+            return [*actions, Forget(ChunkSet(1 << index)), *self._settle(now)]
         self._reading &= ~(1 << index)
         self._have |= 1 << index
         if sender is None:
@@ -255,18 +258,14 @@ class Swarm:
 
     def on_corrupt(self, node: NodeId, index: int, now: float) -> list[Action]:
         """The bytes that `node` sent are not what was vouched for: fetch elsewhere, and have nothing to do with it."""
-        if self._checking.get(index) == node:
-            del self._checking[index]
+        self._arrivals.fail(index, node)
         self.claims.distrust(node)
-        return [
-            Ban(node, index, "sent a chunk that does not verify"),
-            *self.on_leave(node, now),
-            *self._settle(now),
-        ]
+        self._remove(node)
+        return [Ban(node, index, "sent a chunk that does not verify"), *self._settle(now)]
 
     def on_unwritten(self, index: int, now: float) -> list[Action]:
         """A checked chunk could not be written (this disk): it is missing again."""
-        self._checking.pop(index, None)
+        self._arrivals.unwritten(index)
         return self._settle(now)
 
     def on_starving(self, index: int, now: float) -> list[Action]:
@@ -279,7 +278,8 @@ class Swarm:
 
     def on_reading(self, chunks: ChunkSet, now: float) -> list[Action]:
         """We read these from the registry now: what of them is missing need not come from elsewhere."""
-        self._reading |= chunks.bits & self._missing()
+        self._reading |= chunks.bits & self._all & ~self._have
+        self._on_moved(now)
         return self._settle(now)
 
     def on_read_ended(self, chunks: ChunkSet, now: float) -> list[Action]:
@@ -296,34 +296,43 @@ class Swarm:
         What we read ourselves stays (the tracker settles that by another reading).
         """
         actions: list[Action] = []
+        liars: dict[NodeId, int] = {}
         wrong = 0
         for index, chunk in claims:
             if not 0 <= index < self.chunks.count:
                 continue
-            self._retell(1 << index)  # an offer declined for want of a vouch is welcome now
+            if self._unvouched >> index & 1:
+                self._unvouched ^= 1 << index
+                self._bulletin.doubt(1 << index)  # an offer of it would be welcome now
             liar = self.claims.settle(index, chunk)
             if liar is not None:
-                actions.append(Ban(liar, index, _BELIED))
+                liars.setdefault(liar, index)
+            if self._arrivals.expected(index) not in (None, chunk):
+                actions += self._cancel(index)
             held = digest_of(index) if self._have >> index & 1 and index in self._senders else None
             if held is not None and held != chunk:
                 wrong |= 1 << index
-        if wrong and not self.is_complete:
-            self._forget(wrong)
-            actions.append(Forget(ChunkSet(wrong)))
-        return actions + self._settle(now)
+        for liar, index in liars.items():
+            actions += self._expose(liar, index)
+        return actions + self._forget(wrong) + self._settle(now)
 
     def on_mismatch(self, now: float) -> list[Action]:
-        """Every chunk is here, and the whole is not the blob: somebody vouched falsely. All that came from others goes;
-        their vouchers and senders are out of this swarm; where nothing came from others, everything goes."""
-        others = ChunkSet.of(self._senders).bits
-        suspects = (self.claims.vouchers() | set(self._senders.values())) if others else set()
-        wrong = others or self._all
-        self._forget(wrong)
-        actions: list[Action] = [Forget(ChunkSet(wrong))]
+        """Every chunk is here, and the whole is not the blob: somebody vouched falsely. All that we did not read
+        ourselves goes; its vouchers and senders are out of this swarm; where we read everything, everything goes.
+        (Where a chunk was thrown away since the whole was checked, there is nothing left to say.)"""
+        if not self.is_complete:
+            return []
+        ours = ChunkSet.of(self.claims.owned()).bits
+        wrong = self._all & ~ours
+        suspects = (self.claims.vouchers() | set(self._senders.values())) if wrong else set()
+        if not wrong:
+            wrong = self._all
+            self.claims.disown(range(self.chunks.count))
+        actions = self._forget(wrong)
         for node in sorted(suspects):
             self.claims.distrust(node)
+            self._remove(node)
             actions.append(Ban(node, None, "a part in a blob that does not match its digest"))
-            actions += self.on_leave(node, now)
         return actions + self._settle(now)
 
     def on_whole(self, digests: Iterable[bytes]) -> None:
@@ -334,81 +343,95 @@ class Swarm:
 
     def on_timer(self, now: float) -> list[Action]:
         for peer in self._peers.values():
-            for index in [i for i, at in peer.offered.items() if now >= at + self._policy.offer_seconds]:
+            expired = [i for i, at in peer.offered.items() if now >= at + self._policy.offer_seconds]
+            for index in expired:
                 del peer.offered[index]
-                peer.free = 0  # it is not answering; its next WANT says better
+            if expired:
+                wait = self._policy.offer_seconds * (1 << peer.silences)
+                peer.quiet_until = now + min(wait, _LONGEST_QUIET_SECONDS)
+                peer.silences = min(peer.silences + 1, 10)
+        if now >= self._renew_at():
+            self._bulletin.doubt(self._all)
+            self._moved_at = now
+            self._renewals += 1
         return self._settle(now)
 
     # ---- inside
 
     def _missing(self) -> int:
-        missing = self._all & ~self._have & ~self._reading
-        for index in self._incoming:
-            missing &= ~(1 << index)
-        for index in self._checking:
-            missing &= ~(1 << index)
-        return missing
+        return self._all & ~self._have & ~self._reading & ~self._arrivals.bits
 
     def _free(self) -> int:
-        return (
-            max(self._policy.downloads + self._policy.ahead - len(self._incoming), 0)
-            if not self.is_complete
-            else 0
-        )
+        if self.is_complete:
+            return 0
+        return max(self._policy.downloads + self._policy.ahead - self._arrivals.incoming, 0)
 
     def _could_be_late(self) -> bool:
+        """Nothing is left to ask for but the last few chunks."""
         return (
-            0 < len(self._incoming) <= self._policy.late_chunks
-            and not self._missing()
+            0 < self._arrivals.incoming <= self._policy.late_chunks
             and len(self._peers) > 1
+            and not self._missing()
         )
 
     def _late(self, now: float) -> int:
         """Chunks that have been under way for long while nothing else is left: a second source may bring them."""
         if not self._could_be_late():
             return 0
-        limit = now - self._policy.late_seconds
-        return ChunkSet.of(
-            i for i, at in self._incoming.items() if len(at) == 1 and min(at.values()) <= limit
-        ).bits
+        return self._arrivals.late(self._policy.late_seconds, now) & ~self._reading
 
-    def _objection(self, node: NodeId, index: int, now: float) -> str | None:
-        if self._have >> index & 1 or index in self._checking:
+    def _objection(self, node: NodeId, index: int, vouch: Vouch | None, now: float) -> str | None:
+        if self._have >> index & 1 or self._arrivals.is_checking(index):
             return "have"
         if self.claims.is_distrusted(node):
             return "distrusted"
-        sources = self._incoming.get(index)
-        if sources is not None and (node in sources or not self._late(now) >> index & 1):
-            return "taken"
         if self._reading >> index & 1:
             return "taken"
-        return "busy" if sources is None and not self._free() else None
+        expected = self._arrivals.expected(index)
+        if expected is None:
+            return None if self._free() else "busy"
+        if self._arrivals.is_from(index, node) or not self._late(now) >> index & 1:
+            return "taken"
+        return "unvouched" if vouch is not None and vouch.chunk != expected else None
 
-    def _news(self, now: float) -> tuple[int, int, int, int]:
-        return self._have, self._missing() | self._late(now), self._free(), self._urgent & ~self._have
+    def _unvouched_offer(self, index: int, vouch: Vouch | None) -> list[Action]:
+        """Nothing that we trust stands for this offer: remember that, and see whether its vouch is a lie."""
+        self._unvouched |= 1 << index
+        known = vouch is not None and self.claims.is_distrusted(vouch.node)
+        lied = vouch is not None and not known and self.claims.contradicts(index, vouch)
+        return self._expose(vouch.node, index) if vouch is not None and lied else []
 
-    def _retell(self, bits: int) -> None:
-        """A neighbour may have dropped these wants, or thinks that we are busy: tell both anew with the next batch."""
-        have, want, _, urgent = self._told
-        self._told = have, want & ~bits, -1, urgent
+    def _expose(self, liar: NodeId, index: int) -> list[Action]:
+        """It signed what the registry belies: throw away what we hold on its word alone."""
+        alone = ChunkSet.of(self.claims.distrust(liar)).bits
+        self._remove(liar)
+        return [Ban(liar, index, _BELIED), *self._forget(alone & self._have)]
+
+    def _news(self, now: float) -> News:
+        late = self._late(now)
+        free = max(self._free(), 1) if late else self._free()
+        return News(self._have, self._missing() | late, free, self._urgent & ~self._have)
+
+    def _renew_at(self) -> float:
+        """When neighbours are told everything anew, because nothing moves though we want something."""
+        if self._moved_at is None or not self._peers or self._arrivals.bits or not self._missing():
+            return float("inf")
+        return self._moved_at + self._policy.renew_seconds * (1 << min(self._renewals, _MOST_RENEWALS_DOUBLED))
+
+    def _on_moved(self, now: float) -> None:
+        self._moved_at = now
+        self._renewals = 0
 
     def _settle(self, now: float) -> list[Action]:
         """After every event: use free upload slots, tell what changed (batched)."""
+        if self._moved_at is None:
+            self._moved_at = now
         actions = self._offers(now)
-        if now < self._told_at + self._policy.batch_seconds:
-            return actions
-        news = have, want, free, urgent = self._news(now)
-        if news != self._told:
-            told_have, told_want = self._told[:2]
-            changes = (
-                ChunkSet(have & ~told_have),
-                ChunkSet(want & ~told_want),
-                ChunkSet(told_want & ~want & ~have),
-            )
-            self._told = news
-            self._told_at = now
-            if self._peers:
-                actions.append(Tell(*changes, free, ChunkSet(urgent)))
+        news = self._news(now)
+        self._bulletin.observe(news)
+        tell = self._bulletin.tell(news, now)
+        if tell is not None and self._peers:
+            actions.append(tell)
         return actions
 
     def _offers(self, now: float) -> list[Action]:
@@ -416,42 +439,45 @@ class Swarm:
         slots = self._policy.uploads + self._policy.ahead
         busy = sum(len(peer.offered) + len(peer.sending) for peer in self._peers.values())
         while busy < slots:
-            choice = choose_receiver(self._peers.values(), self._have, self._rng)
+            choice = choose_receiver(self._peers.values(), self._have, self._rng, now)
             if choice is None:
                 break
             peer, bits = choice
-            index = choose_chunk(bits, peer.urgent, self._sent_levels, self._copies, self._rng)
+            offered = ChunkSet.of(index for other in self._peers.values() for index in other.offered).bits
+            holdings = [other.have for other in self._peers.values()]
+            index = choose_chunk(bits, peer.urgent, offered, self._spread.levels, holdings, self._rng)
             peer.offered[index] = now
             actions.append(Offer(peer.node, index, self.claims.vouch_for(index)))
             busy += 1
         return actions
 
-    def _count_sent(self, index: int) -> None:
-        bit = 1 << index
-        for level, bits in enumerate(self._sent_levels):
-            if bits & bit:
-                self._sent_levels[level] ^= bit
-                if level + 1 == len(self._sent_levels):
-                    self._sent_levels.append(0)
-                self._sent_levels[level + 1] |= bit
-                return
+    def _remove(self, node: NodeId) -> bool:
+        peer = self._peers.pop(node, None)
+        if peer is None:
+            return False
+        for index in peer.receiving:
+            self._arrivals.drop(index, node)
+        return True
 
-    def _count_copies(self, bits: int, by: int) -> None:
-        if bits == self._all:
-            return  # a seed changes no order
-        for index in ChunkSet(bits & self._all):
-            self._copies[index] += by
+    def _cancel(self, index: int) -> list[Action]:
+        """Whoever still sends this chunk need not."""
+        actions: list[Action] = []
+        for node in self._arrivals.end(index):
+            self._peers[node].receiving.discard(index)
+            actions.append(Cancel(node, index))
+        return actions
 
-    def _drop_source(self, index: int, node: NodeId) -> None:
-        sources = self._incoming.get(index)
-        if sources is not None:
-            sources.pop(node, None)
-            if not sources and index not in self._checking:
-                del self._incoming[index]
-
-    def _forget(self, bits: int) -> None:
+    def _forget(self, bits: int) -> list[Action]:
+        """Throw chunks away, and break off what is being sent of them."""
+        if not bits:
+            return []
         self._have &= ~bits
+        self._bulletin.forget(bits)
         for index in ChunkSet(bits):
             self._senders.pop(index, None)
-        told_have, told_want, free, urgent = self._told
-        self._told = told_have & ~bits, told_want & ~bits, free, urgent
+        actions: list[Action] = []
+        for peer in self._peers.values():
+            for index in sorted(peer.sending & set(ChunkSet(bits))):
+                peer.sending.discard(index)
+                actions.append(Reject(peer.node, index, "gone"))
+        return [*actions, Forget(ChunkSet(bits))]

@@ -1,0 +1,79 @@
+"""`Bulletin`: what the neighbours were told of this node, and what is news to them.
+
+Invariant: a neighbour never goes on believing that we want less, or have less room, than we do. Three things make its
+view differ from what was told: it dropped a want of ours by itself (our "yes" or "no" to its offer), it heard our
+INTEREST between two batches, or it gave up on us. So a chunk that is wanted *again*, and room that appears *again*,
+are always told, even where the last batch said the same. (Believing that we want more than we do costs one declined
+offer.) Changes are told in batches, to all neighbours alike.
+"""
+
+from typing import NamedTuple
+
+from agent.content.chunk_set import ChunkSet
+from agent.swarm.actions import Tell
+
+_NEVER = float("-inf")
+
+
+class News(NamedTuple):
+    """Chunk sets as bits; `free`: transfers that this node can take."""
+
+    have: int
+    want: int
+    free: int
+    urgent: int
+
+
+class Bulletin:
+    def __init__(self, news: News, batch_seconds: float) -> None:
+        self._told = news
+        self._seen = news
+        self._doubted = 0
+        self._room_doubted = False
+        self._batch_seconds = batch_seconds
+        self._told_at = _NEVER
+
+    def doubt(self, bits: int) -> None:
+        """Some neighbour may not know that we want these, or that we have room: say both again."""
+        self._doubted |= bits
+        self._room_doubted = True
+
+    def doubt_room(self) -> None:
+        """Some neighbour may think that we have no room."""
+        self._room_doubted = True
+
+    def forget(self, bits: int) -> None:
+        """We have these no more."""
+        self._told = self._told._replace(have=self._told.have & ~bits)
+
+    def observe(self, news: News) -> None:
+        """After every event: notice what is wanted again, and room that came back."""
+        self._doubted |= news.want & ~self._seen.want
+        self._room_doubted |= news.free > self._seen.free
+        self._seen = news
+
+    def due(self, news: News) -> float:
+        """When the next batch is to be told; infinity where there is no news."""
+        return self._told_at + self._batch_seconds if self._is_news(news) else float("inf")
+
+    def tell(self, news: News, now: float) -> Tell | None:
+        """The next batch, where one is due."""
+        if now < self._told_at + self._batch_seconds or not self._is_news(news):
+            return None
+        told, doubted = self._told, self._doubted
+        self._told, self._told_at = news, now
+        self._doubted, self._room_doubted = 0, False
+        return Tell(
+            have=ChunkSet(news.have & ~told.have),
+            add=ChunkSet(news.want & (~told.want | doubted)),
+            drop=ChunkSet(told.want & ~news.want & ~news.have),
+            free=news.free,
+            urgent=ChunkSet(news.urgent),
+        )
+
+    def _is_news(self, news: News) -> bool:
+        return (
+            news != self._told
+            or bool(news.want & self._doubted)
+            or (self._room_doubted and news.free > 0 and news.want != 0)
+        )
