@@ -1,8 +1,9 @@
 """A cluster in memory: real `Swarm` machines, joined by a heap of timed messages. Deterministic, given a seed.
 
-Control frames take `latency` and keep their order on a link. Chunk bytes go out of a node in quanta, round robin over its
-transfers, at its uplink's rate, and come in through the receiver's downlink. Content is its BLAKE3-256 alone: what a node
-"has on disk" is a digest a chunk, so wrong bytes are a wrong digest. `Registry` feeds leases in turn, at its own rate.
+Control frames take `latency` and keep their order on a link. Chunk bytes go out of a node in quanta, round robin over
+its transfers, at its uplink's rate, and come in through the receiver's downlink. Content is its BLAKE3-256 alone: what
+a node "has on disk" is a digest a chunk, so wrong bytes are a wrong digest. `Registry` feeds leases in turn, at its own
+rate.
 
 The caller's duties towards a Swarm are done here as a daemon does them: checks before on_verified, 3 seconds without a
 byte end a link, a Ban ends it for good, the whole is checked in the end.
@@ -57,8 +58,8 @@ class PlainNotary:
 
 @dataclass(frozen=True, slots=True)
 class Temper:
-    """How a node behaves. up, down: bytes a second. corrupts: sends wrong bytes. mute: accepts requests and never sends.
-    loses_offers: how many of the first offers to it get lost."""
+    """How a node behaves. up, down: bytes a second. corrupts: sends wrong bytes. mute: accepts requests and never
+    sends. loses_offers: how many of the first offers to it get lost."""
 
     up: float = 10e6
     down: float = 10e6
@@ -374,10 +375,12 @@ class Network:
             return
         other = self.nodes[peer]
         self._end_link(node, peer)
-        self.at(
-            self.now + self.latency,
-            lambda: other.links.get(node.id) == link and self._end_link(other, node.id),
-        )
+
+        def notice() -> None:
+            if other.links.get(node.id) == link:
+                self._end_link(other, node.id)
+
+        self.at(self.now + self.latency, notice)
 
     def leave(self, node: Node) -> None:
         """The node dies."""

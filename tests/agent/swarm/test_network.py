@@ -1,6 +1,6 @@
 """Whole clusters of real `Swarm` machines in memory: everybody ends with the right bytes, whatever some of them do."""
 
-from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -34,8 +34,8 @@ def repeats(network: Network) -> int:
 
 
 @pytest.fixture(params=SEEDS)
-def seed(request: pytest.FixtureRequest) -> Iterator[int]:
-    yield request.param
+def seed(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
 
 
 def test_a_single_source_feeds_thirty_nodes_near_the_fluid_bound() -> None:
@@ -71,7 +71,7 @@ def test_everyone_completes_whatever_the_latency_and_the_seed(seed: int) -> None
 
 def test_a_chain_of_nodes_passes_everything_on(seed: int) -> None:
     network, nodes = cluster(6, 16, seed)
-    for one, other in zip(nodes, nodes[1:], strict=False):
+    for one, other in pairwise(nodes):
         network.link(one, other)
     network.run()
     assert_whole(network)
