@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import trio
 
 from agent.http.connection import ServerConnection
+from agent.http.exchange import Service
 from agent.http.limits import HttpLimits
 from agent.http.response import FailureMapping, Handler, plain_failure
 
@@ -24,9 +25,7 @@ StreamListener = trio.abc.Listener[trio.abc.Stream] | trio.abc.Listener[trio.Soc
 
 class HttpServer:
     def __init__(self, handler: Handler, on_failure: FailureMapping, limits: HttpLimits) -> None:
-        self._handler = handler
-        self._on_failure = on_failure
-        self._limits = limits
+        self._service = Service(handler, on_failure, limits)
         self._slots = trio.Semaphore(limits.connections)
         self._connections: dict[ServerConnection, None] = {}  # in the order of their arrival
         self._accepting = trio.CancelScope()
@@ -73,7 +72,7 @@ class HttpServer:
         await self._slots.acquire()
 
     async def _run_connection(self, stream: trio.abc.Stream) -> None:
-        connection = ServerConnection(stream, self._handler, self._on_failure, self._limits)
+        connection = ServerConnection(stream, self._service)
         self._connections[connection] = None
         if self._accepting.cancel_called:
             connection.stop()
