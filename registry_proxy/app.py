@@ -17,7 +17,15 @@ from registry_proxy.errors import ErrorCode, RequestRefused, failure_of
 from registry_proxy.headers import API_VERSION
 from registry_proxy.images import Images
 from registry_proxy.manifests import answer_manifest
-from registry_proxy.paths import BlobRequest, ManifestRequest, Ping, RegistryRequest, parse_request
+from registry_proxy.paths import (
+    BlobRequest,
+    ManifestRequest,
+    Ping,
+    ReferrersRequest,
+    RegistryRequest,
+    TagsRequest,
+    parse_request,
+)
 from registry_proxy.upstreams import UpstreamRules
 
 HUNG_UP_STATUS = 499  # for metrics alone: the client left before there was an answer
@@ -25,7 +33,7 @@ HUNG_UP_STATUS = 499  # for metrics alone: the client left before there was an a
 
 class ProxyMetrics(Protocol):
     def on_request(self, kind: str, status: int, seconds: float, bytes_sent: int) -> None:
-        """One request is over. `kind`: ping, manifest, blob, other; `bytes_sent`: of the body, complete or not."""
+        """One request is over. `kind`: one of _KINDS or "other"; `bytes_sent`: of the body, complete or not."""
 
 
 class NoMetrics:
@@ -87,7 +95,13 @@ async def _answer(
 
 
 _UNKNOWN = {"manifest": ErrorCode.MANIFEST_UNKNOWN, "blob": ErrorCode.BLOB_UNKNOWN}
-_KINDS: dict[type[RegistryRequest], str] = {Ping: "ping", ManifestRequest: "manifest", BlobRequest: "blob"}
+_KINDS: dict[type[RegistryRequest], str] = {
+    Ping: "ping",
+    ManifestRequest: "manifest",
+    BlobRequest: "blob",
+    TagsRequest: "tags",
+    ReferrersRequest: "referrers",
+}
 
 
 def _kind_of(wanted: RegistryRequest) -> str:
