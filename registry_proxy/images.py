@@ -4,28 +4,11 @@ Implemented over the store and the shared downloads; a test's fake implements th
 """
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
 from agent.content.digest import Digest
-from agent.content.document import Descriptor
 from agent.content.reference import Repository
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """What a tag points at. `stale`: the registry could not be asked, and policy allows the last answer."""
-
-    descriptor: Descriptor
-    stale: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StoredDocument:
-    """A manifest or index, byte for byte; `descriptor` has its media type as the registry told it."""
-
-    body: bytes
-    descriptor: Descriptor
+from agent.content.stored import Resolved, StoredDocument
 
 
 class BlobReader(Protocol):

@@ -6,10 +6,11 @@ what we do not have gets what there is, as from every registry).
 
 from agent.content.digest import Digest
 from agent.content.document import Descriptor
+from agent.content.stored import Resolved
 from agent.http.request import Request
 from agent.http.response import Response
 from registry_proxy.headers import content_headers, is_known
-from registry_proxy.images import Images, Resolved
+from registry_proxy.images import Images
 from registry_proxy.paths import ManifestRequest
 
 _STALE = ("Warning", '110 - "Response is Stale"')

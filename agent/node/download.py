@@ -103,9 +103,10 @@ class Download:
                     await self._work()
                 except ShoalError as error:
                     self.failure = error
+                finally:
+                    self._nursery = None
                 nursery.cancel_scope.cancel()
         finally:
-            self._nursery = None
             self._end(trio.current_time() - started)
 
     def start_soon(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
@@ -167,7 +168,7 @@ class Download:
         else:
             self.size = len(body)
             self.tally.peers += len(body)
-            services.metrics.count_received("peer", len(body))
+            services.traffic.count_received("peer", len(body))
             self.is_stored = self.is_verified = True
         self.touch()
 
@@ -220,7 +221,7 @@ class Download:
             actions = swarm.on_unwritten(index, trio.current_time())
         else:
             self.tally.peers += len(data)
-            metrics.count_received("peer", len(data))
+            self.services.traffic.count_received("peer", len(data))
             actions = swarm.on_verified(index, chunk, sender, trio.current_time())
         finally:
             self._checking -= 1

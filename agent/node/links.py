@@ -13,6 +13,7 @@ from agent.content.errors import InputError, PeerError
 from agent.node.link_stream import LinkStream, link_stream
 from agent.node.peer_link import LinkHandler, PeerLink
 from agent.node.rate_limit import RateLimit
+from agent.node.traffic import Traffic
 from agent.settings.address import TcpAddress, parse_tcp_address
 from agent.telemetry.logs import get_log
 from agent.wire.node_id import NodeId, short
@@ -42,6 +43,7 @@ class LinkRules:
     node: NodeId
     upload: RateLimit
     download: RateLimit
+    traffic: Traffic
 
 
 class Links:
@@ -154,6 +156,7 @@ class Links:
             dialled=dialled,
             upload=self._rules.upload,
             download=self._rules.download,
+            traffic=self._rules.traffic,
         )
         old = self._links.get(node)
         if old is not None and old.dialled != dialled and dialled != (self._rules.node < node):

@@ -27,6 +27,7 @@ from agent.node.services import Services
 from agent.node.tags import Tags
 from agent.node.tracker_client import TrackerClient
 from agent.node.tracker_session import Identity, TrackerSession
+from agent.node.traffic import Traffic
 from agent.origin.credentials import CredentialStore
 from agent.origin.origin import Origin, open_origin
 from agent.origin.upstream import Upstream
@@ -40,6 +41,10 @@ from agent.telemetry.metrics import Metrics
 from agent.wire.node_id import NodeId, short
 from agent.wire.tracker_calls import Suspicion, SwarmReport
 from agent.wire.vouch import NodeKey
+
+# With a quota, a tag that nobody has asked for in so long no longer keeps its image from eviction: a mirror would fill
+# up with tags, and then refuse every pull.
+_TAGS_HOLD_SECONDS = 3600.0
 
 _log = get_log("shoal.node")
 
@@ -59,6 +64,8 @@ class Node:
     images: Images
     puller: Puller
     metrics: Metrics
+    traffic: Traffic
+    started_at: float
 
 
 @asynccontextmanager
@@ -66,11 +73,11 @@ async def open_node(settings: Settings, metrics: Metrics, hop: Hop | None = None
     """A node that serves its peers and talks to its tracker until the block ends. Raises ShoalError at the start."""
     data_dir, cluster = settings.node.data_dir, settings.security.cluster
     key = load_node_key(data_dir, cluster)
-    limits = StoreLimits(settings.store.quota, settings.store.floor_free)
+    limits = _limits(settings)
     hop = hop or ThreadHop()
     with Store(data_dir / "store", limits) as store:
-        async with open_origin(_upstreams(settings), CredentialStore.of_machine(settings.credentials.docker_config))
-        as origin:
+        credentials = CredentialStore.of_machine(settings.credentials.docker_config)
+        async with open_origin(_upstreams(settings), credentials) as origin:
             listeners = await _listen(settings)
             address = _advertised(settings, listeners)
             parts = _Parts(settings, key, store, origin, metrics, hop, address)
@@ -78,6 +85,7 @@ async def open_node(settings: Settings, metrics: Metrics, hop: Hop | None = None
             async with trio.open_nursery() as nursery:
                 await nursery.start(node.hub.run, listeners)
                 nursery.start_soon(node.tracker.run)
+                nursery.start_soon(node.traffic.run)
                 await nursery.start(node.blobs.run)
                 _log.info("node up", name=settings.node.name, node=short(key.node), peers=address)
                 yield node
@@ -100,45 +108,57 @@ class _Parts:
         self._store, self._key, self._metrics, self._rng = store, key, metrics, random.Random()
         peer, cluster = settings.peer, settings.security.cluster
         self._policy = SwarmPolicy(uploads=peer.upload_slots, downloads=peer.download_slots)
+        traffic = Traffic(metrics)
         download_rate = RateLimit(peer.download_rate)
-        rules = LinkRules(cluster, key.node, RateLimit(peer.upload_rate), download_rate)
+        rules = LinkRules(cluster, key.node, RateLimit(peer.upload_rate), download_rate, traffic)
         client = TrackerClient(settings.tracker.url) if settings.tracker.url else None
-        identity = Identity(
-            cluster, key.node, settings.node.name, address, settings.node.zone, settings.node.rack
-        )
         self.tracker = TrackerSession(
-            client, identity, store.complete_digests, self._on_banned, metrics.set_tracker_up, self._rng
+            client,
+            Identity(cluster, key.node, settings.node.name, address, settings.node.zone, settings.node.rack),
+            store.complete_digests,
+            self._on_banned,
+            metrics.set_tracker_up,
+            self._rng,
         )
         self.hub = SwarmHub(rules, peer.neighbours, self._open_seed, self._on_ban, self._on_unknown)
         services = Services(
-            store,
-            origin,
-            self.hub,
-            self.tracker,
-            key,
-            metrics,
-            hop,
-            self._rng,
-            peer.neighbours,
-            download_rate,
-            self._policy,
+            store=store,
+            origin=origin,
+            hub=self.hub,
+            tracker=self.tracker,
+            notary=key,
+            metrics=metrics,
+            traffic=traffic,
+            hop=hop,
+            rng=self._rng,
+            neighbours=peer.neighbours,
+            download_rate=download_rate,
+            policy=self._policy,
         )
         blobs = Blobs(services, settings.store.linger)
         tags = Tags(store, origin, client, cluster, key.node, settings.tag_rule_for, metrics, hop)
         images = Images(store, blobs, tags, hop)
         self.node = Node(
-            settings,
-            key,
-            address,
-            store,
-            origin,
-            self.hub,
-            self.tracker,
-            blobs,
-            images,
-            Puller(store, images, blobs),
-            metrics,
+            settings=settings,
+            key=key,
+            peer_address=address,
+            store=store,
+            origin=origin,
+            hub=self.hub,
+            tracker=self.tracker,
+            blobs=blobs,
+            images=images,
+            puller=Puller(store, images, blobs),
+            metrics=metrics,
+            traffic=traffic,
+            started_at=trio.current_time(),
         )
+        metrics.page.refresh_with(self._refresh_gauges)
+
+    def _refresh_gauges(self) -> None:
+        usage = self._store.usage()
+        self._metrics.set_swarms(len(self.hub.links.all), len(self.hub.sessions))
+        self._metrics.set_store(usage.blob_bytes, usage.partial_bytes, usage.free_bytes, usage.quota_bytes)
 
     def _open_seed(self, digest: Digest) -> SeedContent | None:
         """A blob that is whole here, with a descriptor of its own."""
@@ -171,6 +191,11 @@ class _Parts:
     def _on_unknown(self, digest: Digest) -> None:
         """Somebody was sent here for a blob that is not here (evicted): the tracker should know."""
         self.tracker.tell(SwarmReport(digest, None, left=True))
+
+
+def _limits(settings: Settings) -> StoreLimits:
+    quota = settings.store.quota
+    return StoreLimits(quota, settings.store.floor_free, None if quota is None else _TAGS_HOLD_SECONDS)
 
 
 def _upstreams(settings: Settings) -> list[Upstream]:

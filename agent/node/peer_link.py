@@ -17,6 +17,7 @@ import trio
 from agent.content.errors import DiskError, PeerError
 from agent.node.link_stream import LinkStream
 from agent.node.rate_limit import RateLimit
+from agent.node.traffic import Traffic
 from agent.wire.node_id import NodeId
 from agent.wire.peer_messages import (
     LENGTH_BYTES,
@@ -35,6 +36,7 @@ from agent.wire.shape import Malformed
 STALL_SECONDS = 3.0
 IDLE_SECONDS = 30.0
 _PING_SECONDS = 10.0
+_GOODBYE_SECONDS = 0.2
 _MAX_OUTBOX_BYTES = 4 * 1024 * 1024
 _READ_BYTES = 64 * 1024
 _MAX_UNASKED_BYTES = 64 * 1024 * 1024
@@ -91,6 +93,7 @@ class PeerLink:
         dialled: bool,
         upload: RateLimit,
         download: RateLimit,
+        traffic: Traffic,
     ) -> None:
         """`address`: where the node is reached, for people and for PEERS. `dialled`: we opened the connection."""
         self.node = node
@@ -102,6 +105,7 @@ class PeerLink:
         self._stream = stream
         self._handler = handler
         self._upload_rate = upload
+        self._traffic = traffic
         self._download_rate = download
         self._outbox: deque[bytes] = deque()
         self._outbox_bytes = 0
@@ -157,19 +161,24 @@ class PeerLink:
 
     async def run(self) -> None:
         """Until either side ends it; `why_closed` says why. Raises nothing that is expected."""
-        with self._scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write)
-                nursery.start_soon(self._ping)
-                try:
-                    await self._read()
-                except PeerError as error:
-                    self.close(str(error))
-                nursery.cancel_scope.cancel()
-        with trio.CancelScope(deadline=trio.current_time() + 0.2, shield=True):
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write)
+                    nursery.start_soon(self._ping)
+                    try:
+                        await self._read()
+                    except PeerError as error:
+                        self.close(str(error))
+                    nursery.cancel_scope.cancel()
+        finally:
+            await self._say_goodbye()
+
+    async def _say_goodbye(self) -> None:
+        with trio.CancelScope(deadline=trio.current_time() + _GOODBYE_SECONDS, shield=True):
             try:
                 await self._stream.send([encode_frame(Bye(self.why_closed[:200]))])
-            except (PeerError, DiskError):
+            except PeerError:
                 pass
         with trio.CancelScope(shield=True):
             await self._stream.aclose()
@@ -211,6 +220,7 @@ class PeerLink:
         await self._stream.send_file(outgoing.fd, outgoing.offset + outgoing.sent, count)
         outgoing.sent += count
         self.bytes_sent += count
+        self._traffic.count_sent("peer", count)
         self._finish_sent()
 
     def _next_segment(self) -> tuple[_Outgoing, int] | None:

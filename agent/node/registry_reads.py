@@ -233,7 +233,7 @@ class RegistryReads:
         assert download.partial is not None
         assert download.session is not None
         session, now = download.session, trio.current_time
-        download.services.metrics.count_received("registry", len(data))
+        download.services.traffic.count_received("registry", len(data))
         download.tally.registry += len(data)
         if read.check:
             claim = blake3(data).digest()

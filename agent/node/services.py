@@ -7,6 +7,7 @@ from agent.node.hop import Hop
 from agent.node.hub import SwarmHub
 from agent.node.rate_limit import RateLimit
 from agent.node.tracker_session import TrackerSession
+from agent.node.traffic import Traffic
 from agent.origin.origin import Origin
 from agent.store.store import Store
 from agent.swarm.policy import SwarmPolicy
@@ -24,6 +25,7 @@ class Services:
     tracker: TrackerSession
     notary: Notary
     metrics: Metrics
+    traffic: Traffic
     hop: Hop
     rng: random.Random
     neighbours: int

@@ -12,7 +12,8 @@ from agent.content.document import Descriptor
 from agent.content.errors import NotFound, ShoalError
 from agent.content.media_types import OCI_MANIFEST
 from agent.content.reference import Repository
-from registry_proxy.images import BlobReader, Resolved, StoredDocument
+from agent.content.stored import Resolved, StoredDocument
+from registry_proxy.images import BlobReader
 
 
 class FakeDownload:

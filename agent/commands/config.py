@@ -1,0 +1,8 @@
+"""`shoal config`."""
+
+import click
+
+
+@click.command()
+def config() -> None:
+    """To be written."""

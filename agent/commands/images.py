@@ -1,0 +1,8 @@
+"""`shoal images`."""
+
+import click
+
+
+@click.command()
+def images() -> None:
+    """To be written."""

@@ -1,0 +1,8 @@
+"""`shoal pull`."""
+
+import click
+
+
+@click.command()
+def pull() -> None:
+    """To be written."""

@@ -1,0 +1,8 @@
+"""`shoal status`."""
+
+import click
+
+
+@click.command()
+def status() -> None:
+    """To be written."""

@@ -1,0 +1,74 @@
+"""`status_of`: a node in one JSON object: what `shoal status` shows and scripts read."""
+
+from typing import Any
+
+import trio
+
+from agent.node.download import Download
+from agent.node.node import Node
+from agent.wire.node_id import short
+
+
+def status_of(node: Node) -> dict[str, Any]:
+    settings, tracker, usage = node.settings, node.tracker, node.store.usage()
+    return {
+        "node": {
+            "name": settings.node.name,
+            "id": short(node.key.node),
+            "cluster": settings.security.cluster,
+            "zone": settings.node.zone,
+            "peer_address": node.peer_address,
+            "uptime_seconds": round(trio.current_time() - node.started_at, 1),
+        },
+        "tracker": {
+            "url": settings.tracker.url,
+            "reached": tracker.is_configured and tracker.silent_since is None,
+            "nodes": tracker.cluster_nodes,
+        },
+        "peers": [
+            {
+                "id": short(link.node),
+                "address": link.address,
+                "received_bytes": link.bytes_received,
+                "sent_bytes": link.bytes_sent,
+            }
+            for link in node.hub.links.all
+        ],
+        "swarms": [
+            {
+                "digest": str(session.digest),
+                "size": session.swarm.chunks.size,
+                "chunks": session.swarm.chunks.count,
+                "chunks_here": len(session.swarm.have),
+                "peers": len(session.neighbours),
+            }
+            for session in node.hub.sessions
+        ],
+        "downloads": [_download(download) for download in node.blobs.downloads],
+        "traffic": {
+            "total_bytes": node.traffic.totals,
+            "bytes_per_second": {key: round(rate) for key, rate in node.traffic.rates().items()},
+            "share_from_peers": node.traffic.share_from_peers(),
+        },
+        "store": {
+            "path": str(node.store.root),
+            "blobs": usage.blobs,
+            "blob_bytes": usage.blob_bytes,
+            "partial_bytes": usage.partial_bytes,
+            "free_bytes": usage.free_bytes,
+            "quota_bytes": usage.quota_bytes,
+        },
+    }
+
+
+def _download(download: Download) -> dict[str, Any]:
+    tally = download.tally
+    return {
+        "digest": str(download.digest),
+        "repository": str(download.source.repository),
+        "size": download.size,
+        "registry_bytes": tally.registry,
+        "peer_bytes": tally.peers,
+        "resumed_bytes": tally.resumed,
+        "peers": 0 if download.session is None else len(download.session.neighbours),
+    }
