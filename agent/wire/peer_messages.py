@@ -17,6 +17,7 @@ from agent.wire.shape import (
     Malformed,
     Shape,
     listing,
+    note,
     octets,
     optional,
     pack,
@@ -28,7 +29,7 @@ from agent.wire.shape import (
 from agent.wire.vouch import VOUCH, Vouch
 
 PROTOCOL_VERSION = 1
-MAX_FRAME_BYTES = 64 * 1024
+MAX_FRAME_BYTES = 128 * 1024  # an INTEREST with two full bitmaps, a WANT with three full lists
 MAX_SEGMENT_BYTES = 256 * 1024
 LENGTH_BYTES = 4
 MAX_CHUNK_BYTES = 4 * 1024 * 1024
@@ -130,11 +131,19 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownPeer:
+    """`address`: where its peer link listens (`host:port`)."""
+
+    node: NodeId
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Peers:
-    """Others in this swarm that I am linked to (`host:port`): for when the tracker is away."""
+    """Others in this swarm that I am linked to: for when the tracker is away."""
 
     channel: int
-    addresses: tuple[str, ...]
+    known: tuple[KnownPeer, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +178,11 @@ _SHAPES: tuple[tuple[type[Message], Shape[Any]], ...] = (
     (Request, record(Request, _CHANNEL, _INDEX)),
     (Chunk, record(Chunk, _CHANNEL, _INDEX, uint(MAX_CHUNK_BYTES), uint(MAX_SEGMENT_BYTES))),
     (Cancel, record(Cancel, _CHANNEL, _INDEX)),
-    (Reject, record(Reject, _CHANNEL, optional(_INDEX), text(200))),
+    (Reject, record(Reject, _CHANNEL, optional(_INDEX), note(200))),
     (Leave, record(Leave, _CHANNEL)),
-    (Peers, record(Peers, _CHANNEL, listing(text(300), _MAX_PEERS))),
+    (Peers, record(Peers, _CHANNEL, listing(record(KnownPeer, NODE_ID, text(300)), _MAX_PEERS))),
     (Ping, record(Ping)),
-    (Bye, record(Bye, text(200))),
+    (Bye, record(Bye, note(200))),
 )
 _KIND_OF = {kind: number for number, (kind, _) in enumerate(_SHAPES)}
 

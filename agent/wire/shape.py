@@ -35,12 +35,17 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _shown(value: Any) -> str:
+    """For error texts. (A list could be megabytes of text, and nested deeper than repr can go.)"""
+    return repr(value)[:30] if type(value) in (int, float, bool) else type(value).__name__
+
+
 def uint(limit: int = 1 << 53) -> Shape[int]:
     """An integer from 0 to `limit`, inclusive."""
 
     def decode(value: Any) -> int:
         if type(value) is not int or not 0 <= value <= limit:
-            raise Malformed(f"expected an integer of 0 to {limit}, got {str(value)[:30]!r}")
+            raise Malformed(f"expected an integer of 0 to {limit}, got {_shown(value)}")
         return value
 
     return Shape(decode, _same)
@@ -48,7 +53,7 @@ def uint(limit: int = 1 << 53) -> Shape[int]:
 
 def _decode_flag(value: Any) -> bool:
     if type(value) is not bool:
-        raise Malformed(f"expected true or false, got {str(value)[:30]!r}")
+        raise Malformed(f"expected true or false, got {_shown(value)}")
     return value
 
 
@@ -60,7 +65,7 @@ def seconds(limit: float = 1e10) -> Shape[float]:
 
     def decode(value: Any) -> float:
         if type(value) not in (int, float) or not 0 <= value <= limit:
-            raise Malformed(f"expected seconds of 0 to {limit:.0f}, got {str(value)[:30]!r}")
+            raise Malformed(f"expected seconds of 0 to {limit:.0f}, got {_shown(value)}")
         return float(value)
 
     return Shape(decode, _same)
@@ -83,11 +88,20 @@ def text(limit: int = 300) -> Shape[str]:
     """Printable text of at most `limit` characters."""
 
     def decode(value: Any) -> str:
-        if type(value) is not str or len(value) > limit or not (value.isprintable() or not value):
+        if type(value) is not str or len(value) > limit or not value.isprintable():
             raise Malformed(f"expected printable text of at most {limit} characters")
         return value
 
     return Shape(decode, _same)
+
+
+def note(limit: int = 200) -> Shape[str]:
+    """Like text, for people to read: encoding makes it fit, since an error's text may be long and have line breaks."""
+
+    def encode(value: str) -> str:
+        return "".join(char if char.isprintable() else " " for char in value[:limit])
+
+    return Shape(text(limit).decode, encode)
 
 
 def _decode_digest(value: Any) -> Digest:

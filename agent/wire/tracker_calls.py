@@ -16,6 +16,7 @@ from agent.wire.shape import (
     FLAG,
     Shape,
     listing,
+    note,
     octets,
     optional,
     pack,
@@ -32,7 +33,7 @@ T = TypeVar("T")
 MAX_CALL_BYTES = 16 * 1024 * 1024
 MAX_INLINE_BYTES = 64 * 1024  # content up to this size travels inside the tracker's answers
 _MAX_SWARMS = 50_000
-_MAX_LIST = 20_000
+_MAX_CLAIMS = 1 << 17  # some 5 MB; a layer of 100 GB has 25,600 chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +238,8 @@ _SWARM_REPORT = record(
     uint(),
     text(300),
     listing(record(LeaseReport, _LEASE_ID, _INDEX, _INDEX, _INDEX, uint()), 100),
-    listing(_CLAIM, _MAX_LIST),
-    listing(record(Suspicion, NODE_ID, optional(_INDEX), text(200)), 100),
+    listing(_CLAIM, _MAX_CLAIMS),
+    listing(record(Suspicion, NODE_ID, optional(_INDEX), note(200)), 100),
     FLAG,
     optional(seconds()),
     uint(100),
@@ -266,7 +267,7 @@ _SWARM_ANSWER = record(
     uint(),
     listing(record(PeerAddress, NODE_ID, _ADDRESS, FLAG), 100),
     listing(record(Lease, _LEASE_ID, _INDEX, _INDEX, seconds(), FLAG), 100),
-    listing(_CLAIM, _MAX_LIST),
+    listing(_CLAIM, _MAX_CLAIMS),
     uint(),
     seconds(),
     _BODY,
@@ -278,10 +279,10 @@ ANNOUNCE_ANSWER: Shape[AnnounceAnswer] = record(
 _TAG_RECORD = record(TagRecord, DIGEST, uint(1 << 40), text(200), seconds())
 RESOLVE: Shape[Resolve] = record(Resolve, text(100), NODE_ID, text(), text(), text(), seconds())
 RESOLVE_ANSWER: Shape[ResolveAnswer] = record(
-    ResolveAnswer, optional(_TAG_RECORD), FLAG, seconds(), optional(_TAG_RECORD), text(500), FLAG
+    ResolveAnswer, optional(_TAG_RECORD), FLAG, seconds(), optional(_TAG_RECORD), note(500), FLAG
 )
 RESOLVED: Shape[Resolved] = record(
-    Resolved, text(100), NODE_ID, text(), text(), text(), optional(_TAG_RECORD), FLAG, text(500)
+    Resolved, text(100), NODE_ID, text(), text(), text(), optional(_TAG_RECORD), FLAG, note(500)
 )
 
 
