@@ -131,6 +131,8 @@ class SwarmHub:
     # ---- LinkHandler
 
     def on_message(self, link: PeerLink, message: wire.Message) -> None:
+        if link not in self._remote:
+            return  # replaced by another link with the same node, and about to end
         match message:
             case wire.Interest():
                 self._on_interest(link, message)
