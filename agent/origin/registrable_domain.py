@@ -14,10 +14,11 @@ _SECOND_LEVELS = frozenset({
 _SHARED = (
     "amazonaws.com", "amazonaws.com.cn", "appspot.com", "azurecr.io", "azurecr.cn", "azurefd.net", "azureedge.net",
     "azurewebsites.net", "azurecontainer.io", "blob.core.windows.net", "cloudapp.azure.com", "cloudapp.net",
-    "cloudfront.net", "codeberg.page", "deno.dev", "duckdns.org", "firebaseapp.com", "fly.dev",
-    "github.dev", "github.io", "gitlab.io", "herokuapp.com", "jfrog.io", "myshopify.com", "netlify.app",
-    "ngrok.app", "ngrok.io", "ngrok-free.app", "nip.io", "ondigitalocean.app", "onrender.com", "pages.dev", "pkg.dev", "r2.dev", "railway.app",
-    "readthedocs.io", "run.app", "scw.cloud", "sslip.io", "trycloudflare.com", "vercel.app", "web.app", "workers.dev", "xip.io",
+    "cloudfront.net", "codeberg.page", "deno.dev", "duckdns.org", "firebaseapp.com", "fly.dev", "github.dev",
+    "github.io", "gitlab.io", "herokuapp.com", "jfrog.io", "myshopify.com", "netlify.app", "ngrok.app", "ngrok.io",
+    "ngrok-free.app", "nip.io", "ondigitalocean.app", "onrender.com", "pages.dev", "pkg.dev", "r2.dev",
+    "railway.app", "readthedocs.io", "run.app", "scw.cloud", "sslip.io", "trycloudflare.com", "vercel.app",
+    "web.app", "workers.dev", "xip.io",
 )  # fmt: skip
 
 
