@@ -64,7 +64,7 @@ def test_progress_renews_a_lease_and_its_lack_ends_it(tracker: Tracker) -> None:
     node = FakeNode(1)
     node.call(tracker, 0)
     (lease,) = node.leases.values()
-    for second in range(1, 10):
+    for second in (3, 6, 9):
         node.read(lease, 1)
         tracker.on_timer(second)
         node.call(tracker, second)
@@ -193,12 +193,13 @@ def test_a_starving_node_races_a_stuck_lease_once(tracker: Tracker) -> None:
     stuck = FakeNode(1, leases_wanted=4)
     hungry = [FakeNode(2, starving=True), FakeNode(3, starving=True)]
     stuck.call(tracker, 0)
-    assert span(stuck) == set(range(100))
+    stuck.call(tracker, 0)
     for node in hungry:
+        node.held = set(range(100)) - span(stuck)
         node.call(tracker, 0.5)
         assert not node.leases
     for node in hungry:
-        node.call(tracker, 1.1)
+        node.call(tracker, 1.3)
     assert span(hungry[0])
     assert span(hungry[0]) <= span(stuck)
     assert not span(hungry[0]) & span(hungry[1])
@@ -207,6 +208,9 @@ def test_a_starving_node_races_a_stuck_lease_once(tracker: Tracker) -> None:
 def test_a_lease_that_moves_is_not_raced(tracker: Tracker) -> None:
     mover, hungry = FakeNode(1, leases_wanted=4), FakeNode(2, starving=True)
     mover.call(tracker, 0)
+    mover.call(tracker, 0)
+    hungry.held = set(range(100)) - span(mover)
+    mover.leases_wanted = 0
     for tenth in range(1, 15):
         for lease in list(mover.leases.values()):
             mover.read(lease, 1)
@@ -279,7 +283,7 @@ def test_a_small_blob_is_one_lease(tracker: Tracker) -> None:
 )
 def test_runs_are_long_for_one_and_short_for_many(size: int, sharers: int, expected_bytes: int) -> None:
     chunks = ChunkMap.of(size)
-    assert run_chunks(chunks, sharers) * chunks.chunk_bytes == expected_bytes
+    assert run_chunks(chunks, sharers, granted=10) * chunks.chunk_bytes == expected_bytes
 
 
 def test_who_had_more_leases_waits_only_where_others_call_in_a_moment() -> None:
@@ -309,3 +313,36 @@ def test_different_registries_of_one_blob_have_budgets_of_their_own(tracker: Tra
     assert not first.leases
     assert second.leases
     assert tracker.directory.budget.registry(REGISTRY).running == 0
+
+
+def test_who_calls_first_has_not_taken_the_blob_when_the_others_call(tracker: Tracker) -> None:
+    nodes = [FakeNode(n, leases_wanted=4) for n in range(8)]
+    for node in nodes:
+        node.call(tracker, 0)
+    assert [len(node.leases) for node in nodes] == [1] * 4 + [0] * 4
+    assert max(len(span(node)) for node in nodes) <= 4
+
+
+def test_a_lease_of_everything_is_adopted_while_nobody_knows_the_size(tracker: Tracker) -> None:
+    node = FakeNode(1, size=None)
+    node.call(tracker, 0)
+    restarted = Tracker(CLUSTER, random.Random(8))
+    node.call(restarted, 1)
+    assert len(node.leases) == restarted.counters.leases_adopted == 1
+    node.size = SIZE
+    node.call(restarted, 2)
+    other = FakeNode(2)
+    other.call(restarted, 9)
+    assert not other.leases
+
+
+def test_a_lease_that_ran_out_but_moves_after_all_is_taken_back(tracker: Tracker) -> None:
+    node = FakeNode(1)
+    node.call(tracker, 0)
+    (lease,) = node.leases.values()
+    node.call(tracker, 4)
+    tracker.on_timer(5.1)
+    node.read(lease, 1)
+    node.call(tracker, 5.2)
+    assert lease.lease in node.leases
+    assert node.swarm.ended_leases == ()

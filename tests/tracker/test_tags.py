@@ -58,6 +58,13 @@ def test_who_waited_is_answered_with_the_outcome_even_where_it_wanted_no_age_at_
     assert ask(tags, 3, 0.7, max_age=0).lease
 
 
+def test_who_gave_up_waiting_long_ago_is_not_answered_with_what_it_waited_for(tags: Tags) -> None:
+    ask(tags, 1, 0)
+    ask(tags, 2, 0)
+    tell(tags, 1, 0.1)
+    assert ask(tags, 2, 1000).lease
+
+
 def test_a_record_too_old_is_revalidated_and_told_as_the_last_one(tags: Tags) -> None:
     ask(tags, 1, 0)
     tell(tags, 1, 0)

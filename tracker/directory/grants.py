@@ -10,7 +10,7 @@ from tracker.directory.budget import Budget
 from tracker.directory.claims import Dispute
 from tracker.directory.events import Journal
 from tracker.directory.lease import LeaseKind, LeaseRecord
-from tracker.directory.lease_run import run_chunks
+from tracker.directory.lease_run import first_leases, run_chunks
 from tracker.directory.lease_turn import must_wait
 from tracker.directory.leases import LeaseBook
 from tracker.directory.member import Member
@@ -38,13 +38,14 @@ class LeaseGrants:
             return ()
         given: list[LeaseRecord] = []
         paused = self._budget.pause_seconds(member.source, now) > 0 or is_settling(swarm, now)
-        while not paused and len(member.leases) < member.leases_wanted:
+        most = first_leases(member.granted, member.leases_wanted)
+        while not paused and len(member.leases) < most:
             lease = self._next(swarm, member, interval_seconds, now)
             if lease is None:
                 break
             given.append(lease)
         more = len(member.leases) < member.leases_wanted and not member.complete
-        swarm.set_waiting(member, more and (swarm.chunks is None or swarm.free() != 0))
+        swarm.set_waiting(member, more and (swarm.chunks is None or swarm.free(now) != 0))
         return tuple(given)
 
     def _next(self, swarm: Swarm, member: Member, interval_seconds: float, now: float) -> LeaseRecord | None:
@@ -56,7 +57,7 @@ class LeaseGrants:
         return self._run(swarm, member, interval_seconds, now) or self._race(swarm, member, now)
 
     def _run(self, swarm: Swarm, member: Member, interval_seconds: float, now: float) -> LeaseRecord | None:
-        free = swarm.free()
+        free = swarm.free(now)
         if not free or not self._budget.has_room(swarm.digest, member.source, now):
             return None
         if self._is_passed_over(swarm, member, interval_seconds, now):
@@ -70,7 +71,7 @@ class LeaseGrants:
                 if swarm.leases
                 else self._start(swarm, member, LeaseKind.NORMAL, start, swarm.count, now)
             )
-        longest = run_chunks(swarm.chunks, len(swarm.incomplete))
+        longest = run_chunks(swarm.chunks, len(swarm.incomplete), member.granted)
         return self._start(swarm, member, LeaseKind.NORMAL, start, run_end(free, start, longest), now)
 
     def _is_passed_over(self, swarm: Swarm, member: Member, interval_seconds: float, now: float) -> bool:
@@ -110,7 +111,7 @@ class LeaseGrants:
             return None
         assert swarm.chunks is not None
         start = lowest(bits)
-        longest = run_chunks(swarm.chunks, len(swarm.incomplete))
+        longest = run_chunks(swarm.chunks, len(swarm.incomplete), member.granted)
         return self._start(swarm, member, LeaseKind.RACE, start, run_end(bits, start, longest), now)
 
     def _check(self, swarm: Swarm, member: Member, now: float) -> LeaseRecord | None:

@@ -11,7 +11,9 @@ from tracker.directory.member import Member
 from tracker.directory.swarm import Swarm
 
 PROGRESS_SECONDS = 5.0  # without progress for so long a lease goes to another node
-STUCK_SECONDS = 1.0  # without progress for so long it may be raced
+STUCK_SECONDS = (
+    1.0  # without progress for so long, beyond the interval at which it would be heard of, it may be raced
+)
 
 
 class LeaseKind(Enum):
@@ -57,7 +59,7 @@ class LeaseRecord:
         return run_bits(self.next, self.stop)
 
     def is_stuck(self, now: float) -> bool:
-        return now - self.progressed_at > STUCK_SECONDS
+        return now - self.progressed_at > STUCK_SECONDS + self.member.record.interval_seconds
 
 
 def run_bits(start: int, stop: int) -> int:

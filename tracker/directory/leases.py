@@ -132,10 +132,15 @@ class LeaseBook:
 
     def _adopt(self, swarm: Swarm, member: Member, report: LeaseReport, now: float) -> LeaseRecord | None:
         done = self._ended.get(report.lease)
-        fits = 0 <= report.start <= report.next <= report.stop <= swarm.count and report.start < report.stop
+        stop = report.stop or swarm.count
+        fits = report.start <= report.next <= stop <= swarm.count
+        if swarm.chunks is None:
+            fits = report.stop == 0 and not swarm.leases
+        elif report.start == stop:
+            fits = False
         if not fits or report.lease in self._running or (done is not None and report.next <= done):
             return None
-        bits = run_bits(report.start, report.stop)
+        bits = run_bits(report.start, stop)
         if bits & (swarm.leased | swarm.raced) or member.refused:
             return None
         self._ended.pop(report.lease, None)
@@ -146,7 +151,7 @@ class LeaseBook:
             source=member.source,
             kind=LeaseKind.NORMAL,
             start=report.start,
-            stop=report.stop,
+            stop=stop,
             next=report.start,
             progressed_at=now,
         )

@@ -30,5 +30,5 @@ def raceable_bits(swarm: Swarm, member: Member, now: float) -> int:
         elif lease.kind is LeaseKind.NORMAL and lease.is_stuck(now):
             candidates |= lease.open_bits
     if now - member.starving_since > patience_seconds(len(swarm.members)):
-        candidates |= swarm.held()
+        candidates |= swarm.held(now)
     return candidates & ~(member.have | swarm.raced | own)

@@ -27,7 +27,7 @@ def snapshot(tracker: Tracker, now: float) -> dict[str, Any]:
             "inline_bytes": directory.bodies.bytes,
         },
         "nodes": [_node(record, now) for record in islice(directory.nodes.values(), MOST)],
-        "swarms": [_swarm(swarm) for swarm in islice(directory.swarms.values(), MOST)],
+        "swarms": [_swarm(swarm, now) for swarm in islice(directory.swarms.values(), MOST)],
         "leases": [_lease(lease, now) for lease in islice(directory.leases.running(), MOST)],
         "bans": [
             {"node": short(node), "reason": ban.reason, "seconds_left": round(ban.until - now, 1)}
@@ -49,12 +49,12 @@ def _node(record: NodeRecord, now: float) -> dict[str, Any]:
     }
 
 
-def _swarm(swarm: Swarm) -> dict[str, Any]:
+def _swarm(swarm: Swarm, now: float) -> dict[str, Any]:
     return {
         "digest": str(swarm.digest),
         "size": swarm.size,
         "chunks": swarm.count,
-        "held": swarm.held().bit_count(),
+        "held": swarm.held(now).bit_count(),
         "participants": len(swarm.members),
         "complete": len(swarm.complete),
         "claims": len(swarm.claims),

@@ -20,6 +20,7 @@ _SHORTEST_RETRY_SECONDS = 0.05
 _LONGEST_RETRY_SECONDS = 0.2
 _MAX_TAGS = 100_000
 _MAX_WAITING = 20_000
+_WAIT_SECONDS = 2.0  # who has not asked again for so long waits no more
 
 Key = tuple[str, str, str]
 
@@ -33,7 +34,20 @@ class _Tag:
     failure: str = ""
     lessee: NodeId | None = None
     leased_at: float = 0.0
-    waiting: dict[NodeId, float] = field(default_factory=dict)  # since when
+    waiting: dict[NodeId, "_Wait"] = field(default_factory=dict)
+
+    def forget_who_gave_up(self, now: float) -> None:
+        for node in [node for node, wait in self.waiting.items() if wait.is_over(now)]:
+            del self.waiting[node]
+
+
+@dataclass(slots=True)
+class _Wait:
+    since: float
+    asked_last: float
+
+    def is_over(self, now: float) -> bool:
+        return now - self.asked_last > _WAIT_SECONDS
 
 
 class Tags:
@@ -49,8 +63,8 @@ class Tags:
     def on_resolve(self, call: Resolve, now: float) -> ResolveAnswer:
         self._counters.resolves += 1
         tag = self._tag((call.registry, call.repository, call.tag))
-        waited = tag.waiting.get(call.node, now)
-        heard = tag.outcome_at >= waited and now > waited
+        wait = tag.waiting.get(call.node)
+        heard = wait is not None and not wait.is_over(now) and tag.outcome_at >= wait.since
         fresh_outcome = heard or now - tag.outcome_at <= OUTCOME_SECONDS
         if tag.not_found and fresh_outcome:
             return self._settled(tag, call, ResolveAnswer(not_found=True))
@@ -61,8 +75,10 @@ class Tags:
         if tag.failure and fresh_outcome:
             return self._settled(tag, call, ResolveAnswer(failure=tag.failure, last=_aged(tag, now)))
         if tag.lessee not in (None, call.node) and now - tag.leased_at < LEASE_SECONDS:
-            if len(tag.waiting) < _MAX_WAITING:
-                tag.waiting.setdefault(call.node, now)
+            if wait is not None and not wait.is_over(now):
+                wait.asked_last = now
+            elif len(tag.waiting) < _MAX_WAITING:
+                tag.waiting[call.node] = _Wait(now, now)
             retry = self._rng.uniform(_SHORTEST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS)
             return ResolveAnswer(retry_seconds=retry, last=_aged(tag, now))
         return self._lease(tag, call, now)
@@ -91,6 +107,7 @@ class Tags:
         tag.lessee = call.node
         tag.leased_at = now
         tag.waiting.pop(call.node, None)
+        tag.forget_who_gave_up(now)
         return ResolveAnswer(lease=True, last=_aged(tag, now))
 
     def _settled(self, tag: _Tag, call: Resolve, answer: ResolveAnswer) -> ResolveAnswer:
