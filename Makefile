@@ -59,6 +59,9 @@ lock: $(STAMP)  ## pin and hash the dependencies anew (needs the network)
 	  --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command 'make lock' --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command 'make lock' -c requirements-dev.lock - -o requirements-build.lock
 
 real-components:  ## install the real engines and registries that tests use (Debian, root)
 	tests/real-components.sh install
