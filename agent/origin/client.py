@@ -39,18 +39,27 @@ _KEEPALIVE_SECONDS = 60.0
 
 def reason_of(error: Exception) -> str:
     """A transport failure in words of ours: theirs may quote headers and URLs."""
-    text = str(error)
+    tls = _tls_error_in(error)
+    if isinstance(tls, ssl.SSLCertVerificationError):
+        return "its certificate is not trusted (a private authority is configured by ca_file)"
+    if tls is not None:
+        return "it does not speak TLS as expected"
     if isinstance(error, httpcore.TimeoutException | httpx.TimeoutException):
         return "no answer in time"
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return "its certificate is not trusted (a private authority is configured by ca_file)"
-    if isinstance(error, ssl.SSLError) or "SSL" in text:
-        return "it does not speak TLS as expected"
     if isinstance(error, httpcore.ConnectError):
         return "no connection"
     if isinstance(error, httpcore.NetworkError):
         return "the connection broke"
     return "it does not speak HTTP as expected"
+
+
+def _tls_error_in(error: BaseException | None) -> ssl.SSLError | None:
+    """trio and httpcore each wrap a failed handshake in an error of their own."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ vocabulary of agent.content. As a process: python -m tests.fakes.upstream --help
 """
 
 import itertools
-import json
 import re
 import secrets
 import ssl
@@ -28,9 +27,10 @@ import trio
 from agent.content.digest import Digest
 from agent.content.errors import InputError
 from tests.fakes.upstream_auth import AuthStyle, Gate
-from tests.fakes.upstream_connection import Connection, Cut, Incoming, Outgoing
-from tests.fakes.upstream_content import FakeImage, Shelf, Upload
+from tests.fakes.upstream_connection import Connection, Cut, Incoming, Outgoing, error_answer, json_answer
+from tests.fakes.upstream_content import FakeImage, Shelf
 from tests.fakes.upstream_faults import Fault, Faults
+from tests.fakes.upstream_push import Uploads
 
 __all__ = ["FakeImage", "FakeUpstream", "Fault", "Recorded", "open_upstream"]
 
@@ -84,7 +84,7 @@ class FakeUpstream:
         self.url = ""
         self.cdn_url = ""
         self._signatures: dict[str, float] = {}
-        self._uploads: dict[str, Upload] = {}
+        self._uploads = Uploads(shelf)
         self._free_at = 0.0
 
     def add_image(self, *args: object, **kwargs: object) -> FakeImage:
@@ -182,16 +182,16 @@ class FakeUpstream:
             return await self._token(request)
         if request.path in ("/v2", "/v2/"):
             admitted = style is None or request.headers.get("authorization") is not None
-            return _json(200, {}) if admitted else self._refusal("")
+            return json_answer(200, {}) if admitted else self._refusal("")
         route = _ROUTE.fullmatch(request.path)
         if route is None:
-            return _error(404, "NAME_UNKNOWN")
+            return error_answer(404, "NAME_UNKNOWN")
         name, kind, target = route["name"], route["kind"], route["target"]
         if not self.gate.admits(request.headers.get("authorization"), name):
             return self._refusal(name)
         if request.method in ("GET", "HEAD"):
             if kind == "tags":
-                return _json(200, {"name": name, "tags": sorted(self.shelf.tags.get(name, {}))})
+                return json_answer(200, {"name": name, "tags": sorted(self.shelf.tags.get(name, {}))})
             outgoing = (
                 self._manifest(request, name, target)
                 if kind == "manifests"
@@ -199,7 +199,7 @@ class FakeUpstream:
             )
             outgoing.headers.extend(self.headers.items())
             return outgoing
-        return await self._push(request, name, kind, target)
+        return await self._uploads.answer(request, name, kind, target)
 
     async def _token(self, request: Incoming) -> Outgoing:
         if request.method == "POST":
@@ -209,7 +209,7 @@ class FakeUpstream:
         return Outgoing(status, [("content-type", "application/json")], len(body), iter([body]))
 
     def _refusal(self, repository: str) -> Outgoing:
-        outgoing = _error(401, "UNAUTHORIZED")
+        outgoing = error_answer(401, "UNAUTHORIZED")
         outgoing.headers += [
             ("www-authenticate", text) for text in self.gate.challenges(self.url, repository)
         ]
@@ -218,9 +218,9 @@ class FakeUpstream:
     def _manifest(self, request: Incoming, name: str, target: str) -> Outgoing:
         found = self.shelf.find_manifest(name, target)
         if found is None:
-            return _error(404, "MANIFEST_UNKNOWN")
+            return error_answer(404, "MANIFEST_UNKNOWN")
         if request.method == "HEAD" and not self.supports_head:
-            return _error(405, "UNSUPPORTED")
+            return error_answer(405, "UNSUPPORTED")
         digest, held = found
         headers = [("content-type", held.media_type)]
         if self.tells_digest:
@@ -231,9 +231,9 @@ class FakeUpstream:
         try:
             size = self.shelf.size_of(str(Digest.parse(digest)))
         except InputError:
-            return _error(400, "DIGEST_INVALID")
+            return error_answer(400, "DIGEST_INVALID")
         if size is None:
-            return _error(404, "BLOB_UNKNOWN")
+            return error_answer(404, "BLOB_UNKNOWN")
         if self.redirects_blobs:
             signature = secrets.token_hex(16)
             self._signatures[signature] = trio.current_time() + self.signed_seconds
@@ -243,13 +243,13 @@ class FakeUpstream:
 
     async def _cdn(self, request: Incoming, fault: Fault) -> Outgoing:
         if "authorization" in request.headers:
-            return _error(400, "InvalidArgument")
+            return error_answer(400, "InvalidArgument")
         signature = dict(parse_qsl(request.query)).get("X-Amz-Signature", "")
         if self._signatures.get(signature, 0.0) <= trio.current_time():
-            return _error(403, "AccessDenied")
+            return error_answer(403, "AccessDenied")
         digest = request.path.rpartition("/")[2]
         size = self.shelf.size_of(digest)
-        return _error(404, "NoSuchKey") if size is None else self._bytes(request, digest, size, fault)
+        return error_answer(404, "NoSuchKey") if size is None else self._bytes(request, digest, size, fault)
 
     def _bytes(self, request: Incoming, digest: str, size: int, fault: Fault) -> Outgoing:
         headers = [("content-type", "application/octet-stream"), ("docker-content-digest", digest)]
@@ -266,48 +266,6 @@ class FakeUpstream:
         for offset in range(start, stop, _PIECE_BYTES):
             yield self.shelf.read(digest, offset, min(offset + _PIECE_BYTES, stop))
 
-    # --- pushing -----------------------------------------------------------------------------------------------
-
-    async def _push(self, request: Incoming, name: str, kind: str, target: str) -> Outgoing:
-        if kind == "manifests" and request.method == "PUT":
-            body = await request.read_body()
-            digest = self.shelf.put_manifest(name, target, body, request.headers.get("content-type", ""))
-            headers = [("location", f"/v2/{name}/manifests/{digest}"), ("docker-content-digest", str(digest))]
-            return Outgoing(201, headers)
-        upload_id = target.removeprefix("uploads/")
-        if kind != "blobs" or not target.startswith("uploads/"):
-            return _error(405, "UNSUPPORTED")
-        query = dict(parse_qsl(request.query))
-        if request.method == "POST":
-            return await self._start_upload(request, name, query)
-        upload = self._uploads.get(upload_id)
-        if upload is None:
-            return _error(404, "BLOB_UPLOAD_UNKNOWN")
-        while piece := await request.receive_body():
-            upload.write(piece)
-        if request.method == "PATCH":
-            return _upload_answer(name, upload_id, upload)
-        return self._finish_upload(name, upload_id, query.get("digest", ""))
-
-    async def _start_upload(self, request: Incoming, name: str, query: dict[str, str]) -> Outgoing:
-        mounted = query.get("mount", "")
-        if mounted and self.shelf.size_of(mounted) is not None:
-            return Outgoing(
-                201, [("location", f"/v2/{name}/blobs/{mounted}"), ("docker-content-digest", mounted)]
-            )
-        upload_id = secrets.token_hex(16)
-        upload = self._uploads[upload_id] = self.shelf.new_upload()
-        while piece := await request.receive_body():
-            upload.write(piece)
-        if "digest" in query:
-            return self._finish_upload(name, upload_id, query["digest"])
-        return _upload_answer(name, upload_id, upload)
-
-    def _finish_upload(self, name: str, upload_id: str, digest: str) -> Outgoing:
-        if not self.shelf.commit(self._uploads.pop(upload_id), digest):
-            return _error(400, "DIGEST_INVALID")
-        return Outgoing(201, [("location", f"/v2/{name}/blobs/{digest}"), ("docker-content-digest", digest)])
-
 
 def _span(header: str, size: int) -> tuple[int, int] | None:
     """(start, stop) of a single range; the whole content for what is not one; None for 416."""
@@ -318,27 +276,6 @@ def _span(header: str, size: int) -> tuple[int, int] | None:
         return (max(size - int(match[2]), 0), size) if int(match[2]) and size else None
     start, stop = int(match[1]), min(int(match[2]) + 1 if match[2] else size, size)
     return (start, stop) if start < stop else None
-
-
-def _upload_answer(name: str, upload_id: str, upload: Upload) -> Outgoing:
-    location = f"/v2/{name}/blobs/uploads/{upload_id}"
-    return Outgoing(
-        202,
-        [
-            ("location", location),
-            ("range", f"0-{max(upload.size - 1, 0)}"),
-            ("docker-upload-uuid", upload_id),
-        ],
-    )
-
-
-def _json(status: int, value: object) -> Outgoing:
-    body = json.dumps(value).encode()
-    return Outgoing(status, [("content-type", "application/json")], len(body), iter([body]))
-
-
-def _error(status: int, code: str) -> Outgoing:
-    return _json(status, {"errors": [{"code": code, "message": code.lower(), "detail": None}]})
 
 
 def _faulty(fault: Fault) -> Outgoing:
@@ -420,3 +357,9 @@ async def _serve_one(
     if context is not None:
         secured = trio.SSLStream(stream, context, server_side=True, https_compatible=True)
     await upstream.serve(server, secured, (client[0], client[1]))
+
+
+if __name__ == "__main__":
+    from tests.fakes.upstream_process import main
+
+    main()

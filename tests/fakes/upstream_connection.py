@@ -1,5 +1,6 @@
 """One HTTP/1.1 connection of the fake registry: h11 on a trio stream, nothing of Shoal's own server in it."""
 
+import json
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -45,9 +46,17 @@ class Outgoing:
     pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
 
 
+def json_answer(status: int, value: object) -> Outgoing:
+    body = json.dumps(value).encode()
+    return Outgoing(status, [("content-type", "application/json")], len(body), iter([body]))
+
+
+def error_answer(status: int, code: str) -> Outgoing:
+    """As the distribution specification's errors look."""
+    return json_answer(status, {"errors": [{"code": code, "message": code.lower(), "detail": None}]})
+
+
 Respond = Callable[[Incoming], Awaitable[Outgoing]]
-# Called with each piece before it is sent; may sleep, shorten it, or raise Cut after it.
-Pace = Callable[[int], Awaitable[int]]
 
 
 class Connection:

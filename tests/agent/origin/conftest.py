@@ -3,7 +3,7 @@
 import pytest
 import trio.testing
 
-_QUIET_SECONDS = 0.02
+_QUIET_SECONDS = 0.01
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import base64
 import json
 import logging
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import trio
@@ -212,7 +211,9 @@ async def test_a_bad_token_answer_is_an_error_that_quotes_nothing(body: bytes, t
             await origin.get_manifest(app(upstream), "latest")
 
 
-async def test_a_token_server_that_asks_for_patience_is_throttled_and_a_broken_one_tried_again() -> None:
+async def test_a_token_server_that_asks_for_patience_is_throttled_and_a_broken_one_tried_again(
+    autojump_clock: object,
+) -> None:
     async with (
         open_upstream(auth=upstream_auth.DOCKER_HUB) as upstream,
         open_origin(upstreams_of(upstream)) as origin,
@@ -290,7 +291,7 @@ async def test_a_realm_that_is_an_address_or_nonsense_is_not_asked(realm: str) -
 
 
 async def test_neither_logs_nor_errors_hold_a_secret(
-    caplog: pytest.LogCaptureFixture, tmp_path: Path
+    caplog: pytest.LogCaptureFixture, autojump_clock: object
 ) -> None:
     caplog.set_level(logging.DEBUG)
     async with open_upstream(auth=upstream_auth.DISTRIBUTION_TOKEN, redirects_blobs=True) as upstream:

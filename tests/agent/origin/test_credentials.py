@@ -1,4 +1,4 @@
-"""Credentials from each file format, from helper programs, from the environment; and what is broken costs only itself."""
+"""Credentials from each file format, from helper programs, from the environment; what is broken costs only itself."""
 
 import base64
 import json
@@ -187,7 +187,7 @@ async def test_docker_auth_config_of_the_environment_comes_first(tmp_path: Path)
     assert await CredentialStore.of_machine(environment=environment).find(APP) == Credential("inline", "pw")
 
 
-# --- helpers ---------------------------------------------------------------------------------------------------------
+# --- helpers -------------------------------------------------------------------------------------------
 
 
 def install_helper(directory: Path, name: str, script: str) -> HelperRunner:

@@ -96,7 +96,7 @@ async def test_a_redirect_to_a_name_that_leads_inside_is_an_error_that_names_it(
         digest = upstream.shelf.add_blob(b"content")
         upstream.redirect_base = upstream.cdn_url.replace("127.0.0.1", "cdn.test")
         async with open_origin(upstreams_of(upstream), None, options(resolver)) as origin:
-            with pytest.raises(SourceError, match="cdn.test, which is at a link-local address") as caught:
+            with pytest.raises(SourceError, match=r"cdn\.test, which is at a link-local address") as caught:
                 await read_all(origin, app(upstream), digest)
         assert "Signature" not in str(caught.value)
         upstream.redirect_base = upstream.cdn_url.replace("127.0.0.1", "cdn2.test")
@@ -108,7 +108,7 @@ async def test_a_registry_that_redirects_in_circles_is_left() -> None:
     async with open_upstream() as upstream, open_origin(upstreams_of(upstream)) as origin:
         upstream.faults.add(Fault(redirect="/v2/library/app/manifests/latest"))
         with pytest.raises(
-            SourceError, match="redirects more than 10 times: not followed for .*library/app:latest"
+            SourceError, match=r"redirects more than 10 times: not followed for .*library/app:latest"
         ):
             await origin.get_manifest(app(upstream), "latest")
         assert len(upstream.requests) == 11
@@ -195,7 +195,7 @@ async def test_a_ca_file_that_is_none_is_an_input_error(tmp_path: Path) -> None:
     "url", ["registry.test", "ftp://registry.test", "https://", "https://a:b@registry.test", "https://r/?x"]
 )
 def test_an_upstream_s_url_is_checked(url: str) -> None:
-    with pytest.raises(InputError, match="invalid URL for registry registry.test"):
+    with pytest.raises(InputError, match=r"invalid URL for registry registry\.test"):
         Upstream("registry.test", url)
 
 

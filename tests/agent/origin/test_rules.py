@@ -212,15 +212,15 @@ def test_a_redirect_inward_or_downward_is_not_followed(location: str, reason: st
 
 
 def test_a_redirect_inward_is_followed_where_the_registry_is_there_or_it_is_configured() -> None:
-    assert next_hop("http://10.0.0.5/x", "http://10.0.0.6/x", 0, PRIVATE)
-    assert next_hop("https://registry.test/x", "https://10.0.0.6/x", 0, PUBLIC, allow_private=True)
-    assert next_hop("https://10.0.0.5/x", "https://10.0.0.5:9000/x", 0, None)
+    assert next_hop("http://10.0.0.5/x", "http://10.0.0.6/x", 0, PRIVATE).url
+    assert next_hop("https://registry.test/x", "https://10.0.0.6/x", 0, PUBLIC, allow_private=True).url
+    assert next_hop("https://10.0.0.5/x", "https://10.0.0.5:9000/x", 0, None).url
     with pytest.raises(SourceError):
         next_hop("http://10.0.0.5/x", "http://169.254.169.254/x", 0, PRIVATE)
 
 
 def test_redirects_come_to_an_end() -> None:
-    assert next_hop("https://a.test/", "/x", MAX_REDIRECTS - 1, PUBLIC)
+    assert next_hop("https://a.test/", "/x", MAX_REDIRECTS - 1, PUBLIC).url
     with pytest.raises(SourceError, match="more than 10 times"):
         next_hop("https://a.test/", "/x", MAX_REDIRECTS, PUBLIC)
 
