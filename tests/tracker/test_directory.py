@@ -1,12 +1,13 @@
 """Nodes come, are silent, go; small contents travel in answers; everybody is told when to call again."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from agent.content.digest import Digest
 from agent.content.errors import InputError
-from agent.wire.tracker_calls import MAX_INLINE_BYTES, Announce
+from agent.wire.tracker_calls import MAX_INLINE_BYTES, Announce, Suspicion, SwarmReport
 from tests.tracker.nodes import BLOB, SIZE, FakeNode, node_id
 from tracker.directory import interval
 from tracker.directory.events import EventKind
@@ -209,3 +210,33 @@ def test_events_say_who_and_what_in_fields(tracker: Tracker) -> None:
     (event,) = tracker.take_events()
     assert event.fields() == {"node": "000000000000", "detail": "node-1 at 10.0.0.2:7070"}
     assert tracker.take_events() == []
+
+
+def test_who_only_tells_of_others_is_no_member_of_the_swarm(tracker: Tracker) -> None:
+    nodes = [FakeNode(n) for n in range(3)]
+    for node in nodes:
+        node.call(tracker, 0)
+    accuser = nodes[0].announce()
+    word = SwarmReport(Digest.of(b"done"), None, suspicions=(Suspicion(nodes[1].node, 1, "wrong bytes"),))
+    answer = tracker.on_announce(replace(accuser, full=False, swarms=(word,)), nodes[0].host, 1)
+    assert answer.swarms == ()
+    assert Digest.of(b"done") not in tracker.directory.swarms
+    assert tracker.directory.bans.is_banned(nodes[1].node)
+
+
+def test_an_answer_carries_no_more_small_contents_than_fit_and_the_rest_comes_next_time(
+    tracker: Tracker,
+) -> None:
+    bodies = [bytes([n]) * MAX_INLINE_BYTES for n in range(100)]
+    for body in bodies:
+        assert tracker.directory.bodies.put(Digest.of(body), body)
+    reports = [SwarmReport(Digest.of(body), len(body), leases_wanted=1) for body in bodies]
+    node = FakeNode(1)
+    missing = {report.digest for report in reports}
+    for call in range(2):
+        wanted = tuple(report for report in reports if report.digest in missing)
+        answer = tracker.on_announce(replace(node.announce(full=True), swarms=wanted), node.host, call)
+        assert sum(len(swarm.body or b"") for swarm in answer.swarms) <= 5 << 20
+        assert not any(swarm.leases for swarm in answer.swarms)
+        missing -= {swarm.digest for swarm in answer.swarms if swarm.body}
+    assert not missing

@@ -141,7 +141,9 @@ class DirectoryMachine(RuleBasedStateMachine):
     @invariant()
     def counts_agree_with_what_they_count(self) -> None:
         directory = self.tracker.directory
-        assert directory.busy_nodes == sum(node.incomplete > 0 for node in directory.nodes.values())
+        assert directory.busy_nodes == sum(node.busy for node in directory.nodes.values())
+        for node in directory.nodes.values():
+            assert node.incomplete == sum(not member.complete for member in node.members.values())
         if self.swarm is not None:
             members = set(self.swarm.members.values())
             assert set(self.swarm.incomplete) == {member for member in members if not member.complete}

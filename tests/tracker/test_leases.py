@@ -346,3 +346,25 @@ def test_a_lease_that_ran_out_but_moves_after_all_is_taken_back(tracker: Tracker
     node.call(tracker, 5.2)
     assert lease.lease in node.leases
     assert node.swarm.ended_leases == ()
+
+
+def test_a_young_tracker_takes_who_is_in_the_middle_of_a_blob_for_a_survivor() -> None:
+    restarted = Tracker(CLUSTER, random.Random(8))
+    first, second = FakeNode(1), FakeNode(2)
+    first.held, second.held = set(range(50)), set(range(50, 100))
+    first.call(restarted, 10)
+    assert not first.leases
+    second.call(restarted, 10.5)
+    first.call(restarted, 20)
+    assert not first.leases
+
+
+def test_the_wait_after_a_restart_has_an_end() -> None:
+    restarted = Tracker(CLUSTER, random.Random(8))
+    for n in range(100):
+        node = FakeNode(n)
+        node.held = {0}
+        node.call(restarted, n / 10)
+        if node.leases:
+            break
+    assert 5 < n / 10 < 7

@@ -23,7 +23,7 @@ from tracker.directory.inline_bodies import InlineBodies
 from tracker.directory.lease import LeaseEnd
 from tracker.directory.leases import LeaseBook
 from tracker.directory.member import Member, NodeRecord
-from tracker.directory.reports import Reports
+from tracker.directory.reports import AnswerRoom, Reports, is_mere_word
 from tracker.directory.swarm import Swarm
 
 _MISSED_INTERVALS = 3.0
@@ -69,7 +69,7 @@ class Directory:
         answers = self._take_reports(record, call, now)
         if self.bans.is_banned(record.node):
             return AnnounceAnswer(interval.rest_seconds(0), False, len(self.nodes), (), (call.node,))
-        self._count_busy(record, record.incomplete > 0)
+        self._count_busy(record, any(not record.members[answer.digest].complete for answer in answers))
         seconds = self._interval(record, answers)
         self._schedule(record, seconds, now)
         return AnnounceAnswer(seconds, False, len(self.nodes), tuple(answers), self._banned_in(call.swarms))
@@ -111,27 +111,30 @@ class Directory:
                 self._leave(record, digest)
         answers = []
         each_seconds = interval.busy_seconds(self.busy_nodes)
+        room = AnswerRoom()
         for report in call.swarms:
             if report.left:
                 self._leave(record, report.digest)
                 continue
-            swarm = self.swarms.get(report.digest)
-            if swarm is None:
-                swarm = self.swarms[report.digest] = Swarm(report.digest, self._rng.getrandbits(EPOCH_BITS))
+            if report.digest not in record.members and is_mere_word(report):
+                self._suspect_all(record, report, now)
+                continue
+            swarm = self._swarm(report.digest)
             member = record.members.get(report.digest) or swarm.join(record)
             liars = self._reports.take(swarm, member, report, now, everything=call.full)
-            self._ban_all(liars, swarm, now)
-            self._suspect_all(record, swarm, report, now)
+            self._ban_all(liars, swarm.digest, now)
+            self._suspect_all(record, report, now)
             if self.bans.is_banned(record.node):
                 break
-            answers.append(self._reports.answer(swarm, member, report, each_seconds, now))
+            answers.append(self._reports.answer(swarm, member, report, room, each_seconds, now))
         return answers
 
     def _answer_stranger(self, call: Announce, now: float) -> AnnounceAnswer:
         """It reports only changes, of we do not know what: it is told what we know, and given nothing to read."""
         self._journal.counters.resyncs += 1
+        room = AnswerRoom()
         answers = [
-            self._reports.answer_stranger(swarm, call, report, now)
+            self._reports.answer_stranger(swarm, call, report, room, now)
             for report in call.swarms
             if not report.left and (swarm := self.swarms.get(report.digest)) is not None
         ]
@@ -139,7 +142,7 @@ class Directory:
         return AnnounceAnswer(seconds, True, len(self.nodes), tuple(answers), self._banned_in(call.swarms))
 
     def _interval(self, record: NodeRecord, answers: list[SwarmAnswer]) -> float:
-        if record.incomplete == 0:
+        if not record.busy:
             seconds = interval.rest_seconds(len(self.nodes))
         elif any(self._may_end_at_once(record, answer) for answer in answers):
             seconds = interval.eager_seconds(self.busy_nodes)
@@ -158,6 +161,12 @@ class Directory:
     def _count_busy(self, record: NodeRecord, busy: bool) -> None:
         self.busy_nodes += busy - record.busy
         record.busy = busy
+
+    def _swarm(self, digest: Digest) -> Swarm:
+        swarm = self.swarms.get(digest)
+        if swarm is None:
+            swarm = self.swarms[digest] = Swarm(digest, self._rng.getrandbits(EPOCH_BITS))
+        return swarm
 
     def _banned_in(self, reports: tuple[SwarmReport, ...]) -> tuple[NodeId, ...]:
         banned: set[NodeId] = set()
@@ -219,23 +228,23 @@ class Directory:
 
     # --- liars ------------------------------------------------------------------------------------
 
-    def _suspect_all(self, reporter: NodeRecord, swarm: Swarm, report: SwarmReport, now: float) -> None:
+    def _suspect_all(self, reporter: NodeRecord, report: SwarmReport, now: float) -> None:
         for suspicion in report.suspicions:
             known = suspicion.node in self.nodes and suspicion.node != reporter.node
             if known and self.bans.suspect(suspicion.node, reporter.node, len(self.nodes), now):
-                self._ban(suspicion.node, f"suspected by others: {suspicion.reason}", swarm, now)
+                self._ban(suspicion.node, f"suspected by others: {suspicion.reason}", report.digest, now)
 
-    def _ban_all(self, liars: list[tuple[NodeId, str]], swarm: Swarm, now: float) -> None:
+    def _ban_all(self, liars: list[tuple[NodeId, str]], digest: Digest, now: float) -> None:
         for node, reason in liars:
             if not self.bans.is_banned(node):
-                self._ban(node, reason, swarm, now)
+                self._ban(node, reason, digest, now)
 
-    def _ban(self, node: NodeId, reason: str, swarm: Swarm, now: float) -> None:
+    def _ban(self, node: NodeId, reason: str, digest: Digest, now: float) -> None:
         self._journal.counters.bans += 1
-        self._journal.note(EventKind.NODE_BANNED, node, swarm.digest, reason)
+        self._journal.note(EventKind.NODE_BANNED, node, digest, reason)
         self.bans.ban(node, reason, now)
         record = self.nodes.get(node)
-        swarms = {swarm}
+        swarms = {self.swarms[digest]} if digest in self.swarms else set()
         if record is not None:
             swarms.update(self.swarms[digest] for digest in record.members)
             self._forget(record, EventKind.NODE_LOST)
@@ -243,4 +252,4 @@ class Directory:
         for affected in swarms:
             affected.banned.add(node)
             liars += self._reports.forget_voice(affected, node)
-        self._ban_all(liars, swarm, now)
+        self._ban_all(liars, digest, now)

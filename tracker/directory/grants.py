@@ -37,7 +37,7 @@ class LeaseGrants:
             swarm.set_waiting(member, False)
             return ()
         given: list[LeaseRecord] = []
-        paused = self._budget.pause_seconds(member.source, now) > 0 or is_settling(swarm, now)
+        paused = self._budget.pause_seconds(member.source, now) > 0
         most = first_leases(member.granted, member.leases_wanted)
         while not paused and len(member.leases) < most:
             lease = self._next(swarm, member, interval_seconds, now)
@@ -53,8 +53,9 @@ class LeaseGrants:
         if check is not None or member.complete:
             return check
         if swarm.chunks is None:
-            return self._everything(swarm, member, now)
-        return self._run(swarm, member, interval_seconds, now) or self._race(swarm, member, now)
+            return None if is_settling(swarm, now) else self._everything(swarm, member, now)
+        run = None if is_settling(swarm, now) else self._run(swarm, member, interval_seconds, now)
+        return run or self._race(swarm, member, now)
 
     def _run(self, swarm: Swarm, member: Member, interval_seconds: float, now: float) -> LeaseRecord | None:
         free = swarm.free(now)

@@ -28,7 +28,7 @@ class NodeRecord:
     timer_at: float = 0.0
     members: dict[Digest, "Member"] = field(default_factory=dict)
     incomplete: int = 0  # how many of its swarms it has not got whole
-    busy: bool = False  # counted among the directory's busy nodes
+    busy: bool = False  # its last call was about a swarm that it has not got whole
 
 
 @dataclass(slots=True, eq=False)

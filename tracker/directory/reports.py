@@ -6,10 +6,12 @@ Who is banned for a lie is returned, not done: nodes are the directory's.
 """
 
 import random
+from dataclasses import dataclass
 
 from agent.wire.node_id import NodeId
 from agent.wire.tracker_calls import (
     Announce,
+    Claim,
     Lease,
     PeerAddress,
     SwarmAnswer,
@@ -24,13 +26,21 @@ from tracker.directory.inline_bodies import InlineBodies
 from tracker.directory.lease import PROGRESS_SECONDS, LeaseEnd, LeaseKind, LeaseRecord
 from tracker.directory.leases import LeaseBook
 from tracker.directory.member import Member
-from tracker.directory.settling import on_survivor
+from tracker.directory.settling import YOUNG_SECONDS, on_survivor
 from tracker.directory.swarm import Swarm
 
 Liars = list[tuple[NodeId, str]]
 
 _MAX_LEASES_TOLD = 100
 _LARGEST_BLOB_BYTES = 1 << 40  # sets of chunks are as long as the blob: nobody may make us build giant ones
+
+
+@dataclass(slots=True)
+class AnswerRoom:
+    """What one answer may still carry, all swarms together, well under MAX_CALL_BYTES. The rest comes next time."""
+
+    claims: int = 100_000
+    body_bytes: int = 4 * 1024 * 1024
 
 
 class Reports:
@@ -51,6 +61,7 @@ class Reports:
         self._counters = journal.counters
         self._rng = rng
         self._ended: tuple[int, ...] = ()
+        self._started_at = float("inf")  # the first report
 
     # --- taking -----------------------------------------------------------------------------------
 
@@ -58,7 +69,8 @@ class Reports:
         self, swarm: Swarm, member: Member, report: SwarmReport, now: float, *, everything: bool
     ) -> Liars:
         """Everything the report says but its suspicions. `everything`: it is no list of changes."""
-        self._take_wishes(swarm, member, report, now)
+        self._started_at = min(self._started_at, now)
+        self._take_wishes(swarm, member, report, now, everything=everything)
         self._take_size(swarm, report)
         self._take_body(swarm, report)
         self._take_possession(swarm, member, report, everything)
@@ -68,7 +80,9 @@ class Reports:
             self._release_reads(member)
         return liars
 
-    def _take_wishes(self, swarm: Swarm, member: Member, report: SwarmReport, now: float) -> None:
+    def _take_wishes(
+        self, swarm: Swarm, member: Member, report: SwarmReport, now: float, *, everything: bool
+    ) -> None:
         member.leases_wanted = report.leases_wanted
         member.source = report.source
         member.refused = report.refused
@@ -78,7 +92,7 @@ class Reports:
             member.starving_since = now
         if report.no_ranges:
             swarm.has_ranges = False
-        if self._is_survivor(swarm, report):
+        if self._is_survivor(swarm, report, now, everything=everything):
             on_survivor(swarm, now)
         if report.throttled_seconds is not None and self._budget.on_throttled(
             swarm.digest, report.source, report.throttled_seconds, now
@@ -86,11 +100,15 @@ class Reports:
             detail = f"{report.source} wants {report.throttled_seconds:.0f} s of patience"
             self._journal.note(EventKind.REGISTRY_THROTTLED, member.node, swarm.digest, detail)
 
-    def _is_survivor(self, swarm: Swarm, report: SwarmReport) -> bool:
+    def _is_survivor(self, swarm: Swarm, report: SwarmReport, now: float, *, everything: bool) -> bool:
         """Whether it tells of this swarm as a former tracker knew it."""
         if report.cursor and not swarm.claims.is_of_this_log(report.cursor):
             return True
-        return any(self._leases.is_foreign(lease.lease) for lease in report.leases)
+        if any(self._leases.is_foreign(lease.lease) for lease in report.leases):
+            return True
+        # A node whose calls failed tells everything at once, without the cursor it had.
+        mid_way = bool(report.claims or report.have) and not report.complete
+        return everything and mid_way and now - self._started_at < YOUNG_SECONDS
 
     def _take_size(self, swarm: Swarm, report: SwarmReport) -> None:
         if report.size is None:
@@ -189,12 +207,18 @@ class Reports:
     # --- answering --------------------------------------------------------------------------------
 
     def answer(
-        self, swarm: Swarm, member: Member, report: SwarmReport, each_seconds: float, now: float
+        self,
+        swarm: Swarm,
+        member: Member,
+        report: SwarmReport,
+        room: AnswerRoom,
+        each_seconds: float,
+        now: float,
     ) -> SwarmAnswer:
         """`each_seconds`: how often nodes in need call."""
-        body = None if member.complete or report.body is not None else self._bodies.get(swarm.digest)
-        granted = self._grants.grant(swarm, member, each_seconds, now) if body is None else ()
-        claims, cursor = ((), report.cursor) if member.complete else swarm.claims.since(report.cursor)
+        is_inline = not member.complete and swarm.digest in self._bodies
+        granted = () if is_inline else self._grants.grant(swarm, member, each_seconds, now)
+        claims, cursor = self._claims(swarm, report, member.complete or is_inline, room)
         return SwarmAnswer(
             digest=swarm.digest,
             size=swarm.size,
@@ -207,14 +231,16 @@ class Reports:
             claims=claims,
             cursor=cursor,
             pause_seconds=self._budget.pause_seconds(member.source, now),
-            body=body,
+            body=self._body(swarm, report, room) if is_inline else None,
             ended_leases=self._ended[:_MAX_LEASES_TOLD],
         )
 
-    def answer_stranger(self, swarm: Swarm, call: Announce, report: SwarmReport, now: float) -> SwarmAnswer:
-        if self._is_survivor(swarm, report):
+    def answer_stranger(
+        self, swarm: Swarm, call: Announce, report: SwarmReport, room: AnswerRoom, now: float
+    ) -> SwarmAnswer:
+        if self._is_survivor(swarm, report, now, everything=False):
             on_survivor(swarm, now)
-        claims, cursor = ((), report.cursor) if report.complete else swarm.claims.since(report.cursor)
+        claims, cursor = self._claims(swarm, report, report.complete, room)
         return SwarmAnswer(
             digest=swarm.digest,
             size=swarm.size,
@@ -223,8 +249,24 @@ class Reports:
             claims=claims,
             cursor=cursor,
             pause_seconds=self._budget.pause_seconds(report.source, now),
-            body=None if report.complete else self._bodies.get(swarm.digest),
+            body=None if report.complete else self._body(swarm, report, room),
         )
+
+    def _claims(
+        self, swarm: Swarm, report: SwarmReport, needs_none: bool, room: AnswerRoom
+    ) -> tuple[tuple[Claim, ...], int]:
+        if needs_none or room.claims <= 0:
+            return (), report.cursor
+        claims, cursor = swarm.claims.since(report.cursor)
+        room.claims -= len(claims)
+        return claims, cursor
+
+    def _body(self, swarm: Swarm, report: SwarmReport, room: AnswerRoom) -> bytes | None:
+        if report.body is not None or room.body_bytes <= 0:
+            return None
+        body = self._bodies.get(swarm.digest)
+        room.body_bytes -= len(body or b"")
+        return body
 
     def _peers(
         self, swarm: Swarm, node: NodeId, zone: str, rack: str, report: SwarmReport
@@ -233,3 +275,9 @@ class Reports:
             PeerAddress(peer.record.node, peer.record.address, peer.complete)
             for peer in pick_peers(swarm, node, zone, rack, report.peers_wanted, self._rng)
         )
+
+
+def is_mere_word(report: SwarmReport) -> bool:
+    """It tells of others, and neither has nor wants anything of the swarm: whoever sends that is no member by it."""
+    wants = report.leases_wanted or report.peers_wanted or report.size is not None
+    return bool(report.suspicions) and not (wants or report.have or report.complete or report.leases)

@@ -1,12 +1,14 @@
 """How long a tracker that has just started waits before it leases chunks of a swarm that was there before it. Policy.
 
 Right after a restart the first node that calls would be taken for the only one, and be leased what others hold or read
-already. Whoever calls with a cursor or a lease of a former tracker shows that the swarm is older; the others call soon.
+already. Whoever calls with a cursor or a lease of a former tracker, or tells a young one that it is in the middle of a
+blob, shows that the swarm is older; the others call soon.
 """
 
 from tracker.directory.swarm import Swarm
 
-_QUIET_SECONDS = 1.0
+YOUNG_SECONDS = 30.0  # since the first call of all
+_QUIET_SECONDS = 2.0
 _LONGEST_SECONDS = 6.0
 
 
