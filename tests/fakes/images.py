@@ -101,14 +101,30 @@ def random_layer(
     return _layer(lambda: _tar([(entry, pseudo_random(seed, payload_bytes))]), compression)
 
 
-def file_layer(files: Mapping[str, bytes], *, compression: Compression = "none") -> Layer:
+def file_layer(
+    files: Mapping[str, bytes], *, compression: Compression = "none", mode: int = 0o644
+) -> Layer:
     """Small files, by path."""
 
     def entries() -> Iterator[tuple[tarfile.TarInfo, Iterator[bytes]]]:
         for path, data in files.items():
             entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(data), 0o644
+            entry.size, entry.mode = len(data), mode
             yield entry, iter([data])
+
+    return _layer(lambda: _tar(entries()), compression)
+
+
+def disk_layer(files: Mapping[str, Path], *, compression: Compression = "none") -> Layer:
+    """Files of this machine by their path in the layer (at most 100 bytes long), without owners and times. They are
+    read at every use, so they must stay as they are."""
+
+    def entries() -> Iterator[tuple[tarfile.TarInfo, Iterator[bytes]]]:
+        for path, source in files.items():
+            status = source.stat()
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = status.st_size, 0o755 if status.st_mode & 0o100 else 0o644
+            yield entry, _pieces_of(source)
 
     return _layer(lambda: _tar(entries()), compression)
 
@@ -215,6 +231,12 @@ def _stored_gzip(pieces: Iterator[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         yield compressor.compress(piece)
     yield compressor.flush()
+
+
+def _pieces_of(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            yield piece
 
 
 def _descriptor(blob: Blob, media_type: str) -> dict[str, Any]:
