@@ -6,6 +6,8 @@ Immutable, like frozenset; the operators are set algebra. Wire form: little-endi
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+_BITS_OF_BYTE = tuple(tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256))
+
 
 @dataclass(frozen=True, slots=True)
 class ChunkSet:
@@ -13,10 +15,19 @@ class ChunkSet:
 
     @classmethod
     def of(cls, indices: Iterable[int]) -> "ChunkSet":
-        bits = 0
-        for index in indices:
-            bits |= 1 << index
-        return cls(bits)
+        """Costs what the indices are and how far the last one lies, not the product. Raises ValueError below 0."""
+        members = list(indices)
+        if len(members) < 8:
+            bits = 0
+            for index in members:
+                bits |= 1 << index
+            return cls(bits)
+        if min(members) < 0:
+            raise ValueError("negative chunk index")
+        data = bytearray(max(members) // 8 + 1)
+        for index in members:
+            data[index >> 3] |= 1 << (index & 7)
+        return cls(int.from_bytes(data, "little"))
 
     @classmethod
     def full(cls, count: int) -> "ChunkSet":
@@ -69,9 +80,8 @@ class ChunkSet:
         return self.bits != 0
 
     def __iter__(self) -> Iterator[int]:
-        """Ascending; costs what the set holds, not what the blob does."""
-        bits = self.bits
-        while bits:
-            low = bits & -bits
-            yield low.bit_length() - 1
-            bits ^= low
+        """Ascending."""
+        for at, byte in enumerate(self.to_bytes()):
+            if byte:
+                for bit in _BITS_OF_BYTE[byte]:
+                    yield at * 8 + bit

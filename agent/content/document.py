@@ -2,8 +2,10 @@
 
 Invariant: a Document came from bytes that are unambiguously a manifest or an index (OCI image-spec 1.1 manifest.md,
 image-index.md; Docker schema 2). A body that is both at once, or whose Content-Type contradicts its mediaType, is
-refused: two readers could take it for different images (GHSA-77vh-xpmg-72qh). A missing mediaType is fine: Quay sends
-such ones, and the structure tells. The bytes themselves are kept elsewhere; nothing is ever re-serialised.
+refused: two readers could take it for different images (GHSA-77vh-xpmg-72qh). So is one with a key twice, or in other
+letters' case (Go's parser, which the clients use, takes `Layers` for `layers`). A missing mediaType is fine: Quay sends
+such ones, and the structure tells; and a list that is null counts as missing, as Go writes an empty one so. The bytes
+themselves are kept elsewhere; nothing is ever re-serialised.
 """
 
 import json
@@ -18,6 +20,8 @@ from agent.content.platform import Platform
 MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 _MAX_DESCRIPTORS = 10_000
 _MAX_BLOB_BYTES = 1 << 46
+_TELLING_KEYS = frozenset({"schemaVersion", "mediaType", "manifests", "config", "layers", "fsLayers"})
+_LOOKALIKES = frozenset(key.lower() for key in _TELLING_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,39 +73,60 @@ def parse_document(body: bytes, content_type: str | None = None) -> Document:
     """
     if len(body) > MAX_DOCUMENT_BYTES:
         raise ContentError(f"manifest of {len(body)} bytes: at most {MAX_DOCUMENT_BYTES} are accepted")
+    raw = _load(body)
+    version = raw.get("schemaVersion")
+    if type(version) is not int or version != 2:
+        shown = str(version)[:20] if type(version) in (int, float, str) else type(version).__name__
+        raise ContentError(f"manifest has schemaVersion {shown}: only 2 is supported")
     try:
-        raw = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise ContentError(f"manifest is not JSON: {str(error)[:100]}") from None
-    if not isinstance(raw, dict):
-        raise ContentError("manifest is not a JSON object")
-    if raw.get("schemaVersion") != 2:
-        raise ContentError(
-            f"manifest has schemaVersion {str(raw.get('schemaVersion'))[:20]}: only 2 is supported"
-        )
-    media_type = _media_type(raw, content_type)
-    try:
+        media_type = _media_type(raw, content_type)
         return _index(raw, media_type) if media_type in media_types.INDEXES else _manifest(raw, media_type)
     except InputError as error:
         raise ContentError(f"manifest is malformed: {error}") from None
 
 
+def _load(body: bytes) -> dict[str, Any]:
+    """RFC 8259 to the letter: UTF-8, no key twice, no NaN."""
+    try:
+        raw = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ContentError(f"manifest is not JSON: {str(error)[:100]}") from None
+    if not isinstance(raw, dict):
+        raise ContentError("manifest is not a JSON object")
+    for key in raw:
+        if key not in _TELLING_KEYS and key.lower() in _LOOKALIKES:
+            raise ContentError(f"manifest has the key {key[:20]!r}, which some would take for another")
+    return raw
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise ValueError("an object has the same key twice")
+    return unique
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
 def _media_type(raw: dict[str, Any], content_type: str | None) -> str:
-    looks_index, looks_manifest = "manifests" in raw, "layers" in raw or "config" in raw or "fsLayers" in raw
+    looks_index = raw.get("manifests") is not None
+    looks_manifest = any(raw.get(key) is not None for key in ("config", "layers", "fsLayers"))
     if looks_index == looks_manifest:
         both = "both a manifest and an index" if looks_index else "neither a manifest nor an index"
         raise ContentError(f"document is {both}")
     header = (content_type or "").split(";")[0].strip().lower()
-    told = raw.get("mediaType") or (header if header in media_types.DOCUMENTS else None)
+    told = _text(raw, "mediaType") or (header if header in media_types.DOCUMENTS else None)
     if told is None:
         told = media_types.OCI_INDEX if looks_index else _guess_manifest(raw)
     if told not in media_types.DOCUMENTS:
-        raise ContentError(f"unsupported manifest media type {str(told)[:100]!r}")
+        raise ContentError(f"unsupported manifest media type {told[:100]!r}")
     if (told in media_types.INDEXES) != looks_index:
         raise ContentError(f"document says {told} but is {'an index' if looks_index else 'a manifest'}")
     if header in media_types.DOCUMENTS and header != told:
         raise ContentError(f"Content-Type {header} contradicts mediaType {told}")
-    return str(told)
+    return told
 
 
 def _guess_manifest(raw: dict[str, Any]) -> str:
@@ -126,7 +151,7 @@ def _manifest(raw: dict[str, Any], media_type: str) -> Document:
     return Document(
         media_type,
         config=_descriptor(raw["config"], "config"),
-        layers=_descriptors(raw.get("layers", []), "layers"),
+        layers=_descriptors([] if raw.get("layers") is None else raw["layers"], "layers"),
         subject=_optional(raw, "subject"),
         artifact_type=_text(raw, "artifactType"),
     )
@@ -138,8 +163,8 @@ def _optional(raw: dict[str, Any], key: str) -> Descriptor | None:
 
 def _text(raw: dict[str, Any], key: str) -> str | None:
     value = raw.get(key)
-    if value is not None and not isinstance(value, str):
-        raise InputError(f"{key} is not a string")
+    if value is not None and not (isinstance(value, str) and value.isprintable()):
+        raise InputError(f"{key} is not a printable string")
     return value
 
 
@@ -155,15 +180,15 @@ def _descriptor(raw: Any, where: str) -> Descriptor:
     size = raw.get("size")
     if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= _MAX_BLOB_BYTES:
         raise InputError(f"{where} has an invalid size")
-    annotations = raw.get("annotations") or {}
-    if not isinstance(annotations, dict):
+    annotations = {} if raw.get("annotations") is None else raw["annotations"]
+    if not isinstance(annotations, dict) or not all(isinstance(text, str) for text in annotations.values()):
         raise InputError(f"{where} has invalid annotations")
     return Descriptor(
         media_type=_text(raw, "mediaType") or media_types.OCTET_STREAM,
         digest=Digest.parse(raw["digest"]),
         size=size,
         platform=_platform(raw.get("platform"), where),
-        annotations={str(key): str(value) for key, value in annotations.items()},
+        annotations=annotations,
     )
 
 

@@ -7,6 +7,7 @@ built from them. Grammar: OCI distribution-spec 1.1 "Pulling manifests"; host ru
 
 import re
 from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv6Address
 
 from agent.content.digest import Digest
 from agent.content.errors import InputError
@@ -20,16 +21,26 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])(?::[0-9]{{1,5}})?")
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[(?P<ipv6>[0-9a-fA-F:.]+)\])(?::(?P<port>[0-9]{{1,5}}))?")
 _MAX_NAME_LENGTH = 255
+_MAX_PORT = 65535
 
 
 def parse_registry(text: str) -> str:
     """A registry's canonical `host[:port]`, lowercased. Raises InputError."""
-    if not _HOST.fullmatch(text) or len(text) > _MAX_NAME_LENGTH:
+    match = _HOST.fullmatch(text) if len(text) <= _MAX_NAME_LENGTH else None
+    if match is None or not _is_ipv6(match["ipv6"]) or not 0 < int(match["port"] or 1) <= _MAX_PORT:
         raise InputError(f"invalid registry host {text[:100]!r}: expected HOST or HOST:PORT")
     host = text.lower()
     return DOCKER_HUB if host in _HUB_ALIASES else host
+
+
+def _is_ipv6(text: str | None) -> bool:
+    """True where there is none, too."""
+    try:
+        return text is None or bool(IPv6Address(text))
+    except AddressValueError:
+        return False
 
 
 def is_tag(text: str) -> bool:
@@ -37,7 +48,10 @@ def is_tag(text: str) -> bool:
 
 
 def looks_like_registry(component: str) -> bool:
-    """Docker's rule for the first component of a name: a host has a dot or a port, or is `localhost`."""
+    """Docker's rule for the first component of a name: a host has a dot or a port, or is `localhost`.
+
+    (Docker takes one with a capital for a host, too; hosts are lowercase here, so that would not come back the same.)
+    """
     return "." in component or ":" in component or component == "localhost" or component.startswith("[")
 
 
@@ -54,7 +68,7 @@ class Repository:
         host = parse_registry(registry)
         if host == DOCKER_HUB and "/" not in name:
             name = f"library/{name}"
-        if not _NAME.fullmatch(name) or len(host) + 1 + len(name) > _MAX_NAME_LENGTH:
+        if len(host) + 1 + len(name) > _MAX_NAME_LENGTH or not _NAME.fullmatch(name):
             raise InputError(
                 f"invalid repository name {name[:100]!r}: lowercase letters, digits and single separators . _ - / "
                 f"are allowed, at most {_MAX_NAME_LENGTH} characters with the registry"
@@ -82,10 +96,9 @@ class Reference:
             )
         rest, at, digest_text = text.partition("@")
         digest = Digest.parse(digest_text) if at else None
-        path, colon, tag = rest.rpartition(":")
-        if not colon or "/" in tag:
-            path, tag = rest, ""
-        if (colon and "/" not in rest[len(path) :]) and not is_tag(tag):
+        start = rest.rfind(":", rest.rfind("/") + 1)
+        path, tag = (rest, None) if start < 0 else (rest[:start], rest[start + 1 :])
+        if tag is not None and not is_tag(tag):
             raise InputError(
                 f"invalid tag {tag[:150]!r} in {text[:150]!r}: up to 128 letters, digits and . _ -"
             )
