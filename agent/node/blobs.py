@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 import trio
 
+from agent.content.chunk_set import ChunkSet
 from agent.content.digest import Digest
-from agent.content.errors import DiskError, SourceError
+from agent.content.errors import ContentError, DiskError, SourceError
 from agent.node.download import Download
 from agent.node.services import Services
 from agent.node.source import Source
@@ -29,6 +30,8 @@ class BlobReader:
         self.size = size
         self.fd = fd
         self._download = download
+        self._promised = ChunkSet()
+        self._losses_seen = 0 if download is None else len(download.losses)
 
     async def wait_readable(self, offset: int) -> int:
         """The end (exclusive) of the verified bytes from `offset`. Raises the ShoalError that the download failed
@@ -38,13 +41,27 @@ class BlobReader:
         if download is None:
             await trio.lowlevel.checkpoint()
             return self.size
-        while (end := download.readable_end(offset)) <= offset:
+        while (end := self._readable_end(download, offset)) <= offset:
             if download.has_ended and not download.is_verified:
                 raise download.failure or SourceError(f"the download of {download.digest} was stopped")
             with trio.move_on_after(_STARVING_SECONDS) as patience:
                 await download.wait_progress()
             if patience.cancelled_caught:
                 download.on_starving(offset)
+        return end
+
+    def _readable_end(self, download: Download, offset: int) -> int:
+        """Raises ContentError where something that was promised before has turned out wrong since."""
+        while self._losses_seen < len(download.losses):
+            if self._promised & download.losses[self._losses_seen]:
+                raise ContentError(
+                    f"a part of {download.digest} that was sent already does not match its digest"
+                )
+            self._losses_seen += 1
+        end = download.readable_end(offset)
+        if end > offset and download.partial is not None:
+            chunks = download.partial.map
+            self._promised |= ChunkSet.run(chunks.index_at(offset), chunks.index_at(end - 1) + 1)
         return end
 
 

@@ -42,11 +42,15 @@ class Download:
         """`size` None: nobody has told it yet."""
         self.digest = digest
         self.size = size
+        self._size_was_given = size is not None
         self.source = source
         self.services = services
         self.tally = Tally()
         self.failure: ShoalError | None = None
         self.failures: Failures | None = None
+        self.losses: list[
+            ChunkSet
+        ] = []  # chunks that turned out wrong, each time; readers who saw them must fail
         self.is_verified = False
         self.has_ended = False
         self.moved_at = trio.current_time()
@@ -198,8 +202,10 @@ class Download:
         self.start_soon(self._check, sender, index, data, expected)
 
     def on_forget(self, chunks: ChunkSet) -> None:
+        self.losses.append(chunks)
         if self.partial is not None:
             self.partial.forget(chunks)
+        self.touch()
 
     async def write(self, index: int, data: bytearray, expected: bytes | None) -> bytes:
         """One hop: check, write, hash. Raises ContentError, DiskError."""
@@ -257,9 +263,14 @@ class Download:
 
     def _on_mismatch(self, session: SwarmSession, error: ContentError) -> None:
         self._mismatches += 1
+        if not self._size_was_given:
+            if self.partial is not None:
+                self.partial.discard()
+            raise ContentError(f"{error}; its size came from the registry, and may be wrong too")
         self.services.metrics.count_chunk_failure("digest")
         _log.warning("blob does not match its digest", digest=self.digest, attempt=self._mismatches)
         session.perform(session.swarm.on_mismatch(trio.current_time()))
+        self.services.tracker.wake()
         self.on_read_failed(error)
         if self._mismatches >= _MAX_MISMATCHES:
             raise ContentError(f"{error}; fetched {self._mismatches} times") from None

@@ -29,7 +29,7 @@ from agent.node.tracker_client import TrackerClient
 from agent.node.tracker_session import Identity, TrackerSession
 from agent.node.traffic import Traffic
 from agent.origin.credentials import CredentialStore
-from agent.origin.origin import Origin, open_origin
+from agent.origin.origin import Origin, OriginOptions, open_origin
 from agent.origin.upstream import Upstream
 from agent.settings.address import TcpAddress
 from agent.settings.settings import Settings
@@ -69,15 +69,20 @@ class Node:
 
 
 @asynccontextmanager
-async def open_node(settings: Settings, metrics: Metrics, hop: Hop | None = None) -> AsyncIterator[Node]:
-    """A node that serves its peers and talks to its tracker until the block ends. Raises ShoalError at the start."""
+async def open_node(
+    settings: Settings, metrics: Metrics, hop: Hop | None = None, patience: OriginOptions | None = None
+) -> AsyncIterator[Node]:
+    """A node that serves its peers and talks to its tracker until the block ends. Raises ShoalError at the start.
+
+    `patience`: with registries, other than usual.
+    """
     data_dir, cluster = settings.node.data_dir, settings.security.cluster
     key = load_node_key(data_dir, cluster)
     limits = _limits(settings)
     hop = hop or ThreadHop()
     with Store(data_dir / "store", limits) as store:
         credentials = CredentialStore.of_machine(settings.credentials.docker_config)
-        async with open_origin(_upstreams(settings), credentials) as origin:
+        async with open_origin(_upstreams(settings), credentials, patience) as origin:
             listeners = await _listen(settings)
             address = _advertised(settings, listeners)
             parts = _Parts(settings, key, store, origin, metrics, hop, address)

@@ -60,6 +60,7 @@ class FakeNode:
     leases: dict[int, Lease] = field(default_factory=dict)
     next: dict[int, int] = field(default_factory=dict)
     progress_bytes: int = 0
+    tells_have: bool = True
     claims: dict[int, bytes] = field(default_factory=dict)
     suspicions: list[Suspicion] = field(default_factory=list)
     finished: list[Lease] = field(default_factory=list)
@@ -91,7 +92,7 @@ class FakeNode:
         bits = sum(1 << index for index in self.held)
         have = (
             None
-            if self.complete or self.size is None
+            if self.complete or self.size is None or not self.tells_have
             else bits.to_bytes(-(-bits.bit_length() // 8), "little")
         )
         return SwarmReport(

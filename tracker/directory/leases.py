@@ -123,10 +123,10 @@ class LeaseBook:
             lease.progressed_at = now
             lease.progress_bytes = max(report.progress_bytes, lease.progress_bytes)
         if reached > lease.next:
-            lease.next = reached
             member = lease.member
             if not member.complete:
-                lease.swarm.set_have(member, member.have | run_bits(lease.start, reached))
+                lease.swarm.set_have(member, member.have | run_bits(lease.next, reached))
+            lease.next = reached
         if 0 < lease.stop <= lease.next and lease.kind is not LeaseKind.CHECK:
             self.end(lease, LeaseEnd.COMPLETED)  # a check ends with the claim
 

@@ -11,6 +11,9 @@ from agent.content.reference import Reference
 from agent.http.listeners import bound_port, open_listeners
 from agent.node.node import Node, open_node
 from agent.node.pull import PullProgress
+from agent.origin.client import Timeouts
+from agent.origin.origin import OriginOptions
+from agent.origin.retry import RetryPolicy
 from agent.settings.address import TcpAddress
 from agent.settings.fields import Machine
 from agent.settings.parser import parse_settings
@@ -21,6 +24,10 @@ from tests.fakes.upstream import FakeUpstream
 from tracker.server import new_tracker, run_tracker
 
 REGISTRY = "registry.example"
+IMPATIENT = OriginOptions(
+    timeouts=Timeouts(connect_seconds=1.0, answer_seconds=0.5, stall_seconds=0.5),
+    retries=RetryPolicy(attempts=3, first_wait_seconds=0.01, max_wait_seconds=0.05),
+)
 
 
 def node_settings(data_dir: Path, upstream_url: str, tracker_url: str, **more: str) -> Settings:
@@ -50,7 +57,7 @@ class Cluster:
     @asynccontextmanager
     async def open_node(self, name: str, **more: str) -> AsyncIterator[Node]:
         settings = node_settings(self.root / name, self.upstream.url, self.tracker_url, **more)
-        async with open_node(settings, Metrics([REGISTRY])) as node:
+        async with open_node(settings, Metrics([REGISTRY]), patience=IMPATIENT) as node:
             yield node
 
 
