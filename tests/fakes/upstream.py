@@ -81,6 +81,7 @@ class FakeUpstream:
         self.headers: dict[str, str] = {}
         """added to every answer of the registry"""
         self.on_request: Callable[[Recorded], None] = lambda record: None
+        """called once the answer is out, or broken off"""
         self.url = ""
         self.cdn_url = ""
         self._signatures: dict[str, float] = {}
@@ -134,11 +135,13 @@ class FakeUpstream:
 
         async def send(connection: Connection, request: Incoming, outgoing: Outgoing) -> None:
             assert record is not None
-            await connection.send_head(outgoing)
-            if request.method != "HEAD":
-                await self._send_body(connection, outgoing, fault, record)
-            await connection.send_end()
-            self.on_request(record)
+            try:
+                await connection.send_head(outgoing)
+                if request.method != "HEAD":
+                    await self._send_body(connection, outgoing, fault, record)
+                await connection.send_end()
+            finally:
+                self.on_request(record)
 
         await Connection(stream, client).serve(respond, send)
 
@@ -152,7 +155,7 @@ class FakeUpstream:
             while rest:
                 room = min([n - sent for n in limits], default=len(rest))
                 if room <= 0:
-                    await self._give_up(fault, record)
+                    await self._give_up(fault)
                 rate = fault.bytes_per_second or self.bytes_per_second
                 part = rest[: min(room, len(rest), _PIECE_BYTES if rate is None else max(int(rate / 20), 1))]
                 await self._pace(len(part), fault)
@@ -161,12 +164,11 @@ class FakeUpstream:
                 record.bytes_sent = sent
                 rest = rest[len(part) :]
         if limits and sent >= min(limits):
-            await self._give_up(fault, record)
+            await self._give_up(fault)
 
-    async def _give_up(self, fault: Fault, record: Recorded) -> None:
+    async def _give_up(self, fault: Fault) -> None:
         if fault.stall_after_bytes is not None:
             await trio.sleep_forever()
-        self.on_request(record)
         raise Cut
 
     async def _pace(self, count: int, fault: Fault) -> None:
