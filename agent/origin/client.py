@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpcore
 import httpx
+import trio
 
 from agent.content.errors import InputError
 from agent.origin.network import AwayNetwork, HomeNetwork, Resolve, Whereabouts, resolve
@@ -121,6 +122,8 @@ class Clients:
     upstream: Upstream
     home: httpx.AsyncClient
     away: httpx.AsyncClient
+    home_slots: trio.Semaphore
+    away_slots: trio.Semaphore
     whereabouts: Whereabouts
     timeouts: Timeouts
 
@@ -137,7 +140,8 @@ async def open_clients(
             await stack.enter_async_context(_new_client(_new_pool(network, context, upstream), timeouts))
             for network in (HomeNetwork(whereabouts, resolver), AwayNetwork(whereabouts, resolver or resolve))
         ]
-        yield Clients(upstream, home, away, whereabouts, timeouts)
+        home_slots, away_slots = (trio.Semaphore(upstream.max_connections) for _ in range(2))
+        yield Clients(upstream, home, away, home_slots, away_slots, whereabouts, timeouts)
 
 
 def _new_pool(

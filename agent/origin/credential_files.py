@@ -20,6 +20,7 @@ from agent.origin.credential import Credential
 DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 # Docker's helpers answer this name where the secret is an identity token.
 _TOKEN_USER = "<token>"
+_TOKEN = re.compile(r"[!-~]*")
 _API_PATH = re.compile(r"/v[12]/?")
 
 
@@ -102,7 +103,10 @@ def _entry(raw: Any) -> Credential | None:
         name, colon, secret = decoded.partition(":")
         if colon and name:
             username, password = name, secret.strip("\0")
-    return Credential(username, password, texts.get("identitytoken", ""), texts.get("registrytoken", ""))
+    registry_token = texts.get("registrytoken", "")
+    if not _TOKEN.fullmatch(registry_token):
+        registry_token = ""  # it would go into a header as it is
+    return Credential(username, password, texts.get("identitytoken", ""), registry_token)
 
 
 def _mapping(raw: Any) -> dict[str, Any]:

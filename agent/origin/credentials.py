@@ -6,7 +6,6 @@ login` takes effect at once. A helper's answer is kept for a few minutes, one qu
 cost a second. A broken file or helper is logged and counts as having nothing: public images must still come.
 """
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +18,9 @@ from agent.content.reference import Repository
 from agent.origin.credential import Credential
 from agent.origin.credential_files import CredentialFile, helper_key
 from agent.origin.credential_helpers import HelperRunner
+from agent.telemetry.logs import get_log
 
-_log = logging.getLogger(__name__)
+_log = get_log("shoal.origin")
 _HELPER_ANSWER_SECONDS = 300.0
 _MAX_FILE_BYTES = 1024 * 1024
 _Stamp = tuple[int, int, int]
@@ -47,9 +47,9 @@ class _WatchedFile:
             self.content, self.stamp = CredentialFile(), None
         except OSError as error:
             self.content = CredentialFile()
-            _log.warning("credentials file %s cannot be read: %s", self.path, error.strerror)
+            _log.warning("credentials file cannot be read", path=self.path, reason=error.strerror)
         except InputError as error:
-            _log.warning("credentials file %s is ignored: %s", self.path, error)
+            _log.warning("credentials file is ignored", path=self.path, reason=error)
         return self.content
 
 
@@ -74,7 +74,7 @@ class CredentialStore:
             try:
                 self._inline = CredentialFile.parse(inline)
             except InputError as error:
-                _log.warning("DOCKER_AUTH_CONFIG is ignored: %s", error)
+                _log.warning("DOCKER_AUTH_CONFIG is ignored", reason=error)
 
     @classmethod
     def of_machine(
@@ -112,7 +112,7 @@ class CredentialStore:
                     answer.credential = await self._helpers.ask(helper, key)
                 except ShoalError as error:
                     answer.credential = None
-                    _log.warning("%s", error)
+                    _log.warning("credential helper failed", reason=error)
                 answer.expires_at = trio.current_time() + _HELPER_ANSWER_SECONDS
             return answer.credential
 

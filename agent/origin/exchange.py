@@ -7,7 +7,6 @@ a header or a query. Whether to try again is the caller's (retry.py); failures t
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -15,8 +14,9 @@ from agent.content.errors import ShoalError, SourceError, Unauthorized
 from agent.content.reference import Repository
 from agent.origin.authorizer import Authorizer
 from agent.origin.challenge import parse_challenges
-from agent.origin.client import TRANSPORT_FAILURES, Clients, reason_of
+from agent.origin.client import Clients
 from agent.origin.redirect_rule import REDIRECT_STATUSES, next_hop
+from agent.origin.request import open_response
 from agent.origin.response import OpenResponse
 from agent.origin.retry import Transient, error_of, is_transient_status, parse_retry_after
 
@@ -34,6 +34,7 @@ class Ask:
     kind: str
     target: str
     headers: tuple[tuple[str, str], ...] = ()
+    accepted: frozenset[int] = frozenset({200, 206, 416})
 
     @property
     def what(self) -> str:
@@ -59,9 +60,9 @@ class Exchange:
         self._on_head = on_head
 
     async def open(self, ask: Ask) -> OpenResponse:
-        """The response with a success status, or 416. The caller closes it. Raises ShoalErrors and Transient."""
+        """The response with a status that `ask` accepts. The caller closes it. Raises ShoalErrors and Transient."""
         response = await self._open_authorized(ask)
-        if response.status in (200, 206, 416):
+        if response.status in ask.accepted:
             return response
         try:
             raise await self._failure(ask, response)
@@ -109,15 +110,7 @@ class Exchange:
     async def _send(
         self, method: str, url: str, headers: list[tuple[str, str]], *, away: bool
     ) -> OpenResponse:
-        client = self._clients.away if away else self._clients.home
-        host = urlsplit(url).netloc if away else self.host
-        try:
-            raw = await client.send(client.build_request(method, url, headers=headers), stream=True)
-        except SourceError as error:
-            raise SourceError(f"{self.host} {error}: not followed") from None
-        except TRANSPORT_FAILURES as error:
-            raise Transient(SourceError(f"registry {host} cannot be reached: {reason_of(error)}")) from None
-        response = OpenResponse(raw, host, away=away, stall_seconds=self.timeouts.stall_seconds)
+        response = await open_response(self._clients, method, url, away=away, headers=headers)
         if not away:
             self._on_head(response.headers)
         return response

@@ -6,17 +6,17 @@ its rate limit is kept in `rate_limits`.
 
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, TypeVar
 
-import httpx
 import trio
 
 from agent.content.digest import Digest
 from agent.content.document import MAX_DOCUMENT_BYTES, Descriptor
-from agent.content.errors import ContentError, InputError, SourceError
+from agent.content.errors import ContentError, InputError
 from agent.content.media_types import ACCEPT_DOCUMENTS, OCTET_STREAM
 from agent.content.reference import Repository, is_tag
 from agent.origin.authorizer import Authorizer
@@ -26,13 +26,15 @@ from agent.origin.content_reader import ContentReader
 from agent.origin.credentials import CredentialStore
 from agent.origin.exchange import Ask, Exchange
 from agent.origin.network import Resolve
-from agent.origin.rate_limit import RateLimit
+from agent.origin.rate_limit import RateLimit, RateLimits
 from agent.origin.response import OpenResponse
 from agent.origin.retry import RetryPolicy, Transient
 from agent.origin.upstream import Upstream, by_registry
 
 _MAX_BLOB_BYTES = 1 << 46
 _ACCEPT = ("accept", ", ".join(ACCEPT_DOCUMENTS))
+# 400, 405 and 501: a registry that knows no HEAD; then it is asked with GET.
+_HEAD_STATUSES = frozenset({200, 400, 405, 501})
 _MAX_MEDIA_TYPE_CHARACTERS = 255
 _T = TypeVar("_T")
 
@@ -75,57 +77,39 @@ async def open_origin(
 ) -> AsyncIterator["Origin"]:
     """Raises InputError for a configuration that cannot work. Closes every connection at the end."""
     chosen = options or OriginOptions()
+    rate_limits = RateLimits(chosen.on_rate_limit)
+    exchanges: dict[str, Exchange] = {}
     async with AsyncExitStack() as stack:
-        origin = Origin(chosen)
-        for upstream in by_registry(upstreams).values():
+        for registry, upstream in by_registry(upstreams).items():
             clients = await stack.enter_async_context(
                 open_clients(upstream, chosen.timeouts, chosen.resolver)
             )
             authorizer = Authorizer(clients, credentials or CredentialStore(), chosen.now_unix)
-            origin.add(
-                upstream.registry, Exchange(clients, authorizer, chosen.now_unix, origin.note_head(upstream))
-            )
-        yield origin
+            on_head = partial(rate_limits.note, registry)
+            exchanges[registry] = Exchange(clients, authorizer, chosen.now_unix, on_head)
+        yield Origin(exchanges, chosen, rate_limits.latest)
 
 
 class Origin:
     """Made by `open_origin`. `rate_limits` is the last word of each registry that said one."""
 
-    def __init__(self, options: OriginOptions) -> None:
-        self.rate_limits: dict[str, RateLimit] = {}
+    def __init__(
+        self, exchanges: Mapping[str, Exchange], options: OriginOptions, rate_limits: Mapping[str, RateLimit]
+    ) -> None:
+        self.rate_limits = rate_limits
+        self._exchanges = exchanges
         self._options = options
-        self._exchanges: dict[str, Exchange] = {}
-
-    def add(self, registry: str, exchange: Exchange) -> None:
-        self._exchanges[registry] = exchange
-
-    def note_head(self, upstream: Upstream) -> Callable[[httpx.Headers], None]:
-        def note(headers: httpx.Headers) -> None:
-            limit = RateLimit.parse(
-                upstream.registry, headers.get("ratelimit-limit"), headers.get("ratelimit-remaining")
-            )
-            if limit is not None:
-                self.rate_limits[upstream.registry] = limit
-                if self._options.on_rate_limit is not None:
-                    self._options.on_rate_limit(limit)
-
-        return note
 
     async def head_manifest(self, repository: Repository, target: str) -> RemoteDocument:
         """What `target` (tag or digest) is now, by HEAD; by GET where the registry's HEAD does not tell its digest."""
         digest = _digest_of_target(target)
-        ask = Ask("HEAD", repository, "manifests", target, (_ACCEPT,))
-        try:
-            response = await self._retrying(lambda: self._exchange(repository).open(ask))
-        except SourceError as error:
-            if type(error) is not SourceError:
-                raise
-            response = None  # some registries know no HEAD: 405, 400, 501
-        if response is not None:
-            await response.close()
-            told = digest or _parse_digest(response.headers.get("docker-content-digest"))
-            if told is not None:
-                return RemoteDocument(told, response.content_length, _media_type(response))
+        exchange = self._exchange(repository)
+        ask = Ask("HEAD", repository, "manifests", target, (_ACCEPT,), _HEAD_STATUSES)
+        response = await self._retrying(lambda: exchange.open(ask))
+        await response.close()
+        told = digest or _parse_digest(response.headers.get("docker-content-digest"))
+        if response.status == 200 and told is not None:
+            return RemoteDocument(told, response.content_length, _media_type(response))
         fetched = await self.get_manifest(repository, target)
         descriptor = fetched.descriptor
         return RemoteDocument(descriptor.digest, descriptor.size, descriptor.media_type, fetched.body)

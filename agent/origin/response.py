@@ -4,7 +4,7 @@ Invariant: after `close` the connection is either back in the pool, its body rea
 nested generators to the garbage collector would do neither in time; `close` runs them to their end, without waiting.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import trio
@@ -21,13 +21,22 @@ _REST_SECONDS = 1.0
 class OpenResponse:
     """`host` names who answered, for error texts; `away` says that it was not the registry itself."""
 
-    def __init__(self, response: httpx.Response, host: str, *, away: bool, stall_seconds: float) -> None:
+    def __init__(
+        self,
+        response: httpx.Response,
+        host: str,
+        *,
+        away: bool,
+        stall_seconds: float,
+        on_close: Callable[[], None],
+    ) -> None:
         self.status = response.status_code
         self.headers = response.headers
         self.host = host
         self.away = away
         self._response = response
         self._stall_seconds = stall_seconds
+        self._on_close: Callable[[], None] | None = on_close
         self._pieces: AsyncIterator[bytes] | None = None
         self._ended = False
 
@@ -62,6 +71,14 @@ class OpenResponse:
 
     async def close(self) -> None:
         """Give the connection back. A short rest of the body is read for that; else the connection is closed."""
+        try:
+            await self._finish()
+        finally:
+            on_close, self._on_close = self._on_close, None
+            if on_close is not None:
+                on_close()
+
+    async def _finish(self) -> None:
         rest = 0 if self._response.request.method == "HEAD" else self.content_length
         if not self._ended and self._pieces is None and rest is not None and rest <= _REST_BYTES:
             with trio.move_on_after(_REST_SECONDS):

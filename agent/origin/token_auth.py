@@ -17,10 +17,10 @@ import trio
 
 from agent.content.errors import ShoalError, SourceError, Unauthorized
 from agent.origin.challenge import Challenge
-from agent.origin.client import TRANSPORT_FAILURES, Clients, reason_of
+from agent.origin.client import Clients
 from agent.origin.credential import Credential
 from agent.origin.realm_rule import RealmTrust, judge_realm
-from agent.origin.response import OpenResponse
+from agent.origin.request import open_response
 from agent.origin.retry import Transient, error_of, is_transient_status, parse_retry_after
 
 MAX_TOKEN_ANSWER_BYTES = 1024 * 1024
@@ -160,21 +160,12 @@ class TokenAuth:
         form: dict[str, str] | None = None,
     ) -> tuple[int, bytes]:
         """(status, body). Raises Transient, and Throttled for 429 and 503. Redirects are not followed."""
-        upstream = self._clients.upstream
-        own, target = urlsplit(upstream.url), urlsplit(url)
+        own, target = urlsplit(self._clients.upstream.url), urlsplit(url)
+        away = own[:2] != target[:2]
         host = target.netloc
-        client = self._clients.home if own[:2] == target[:2] else self._clients.away
-        try:
-            raw = await client.send(
-                client.build_request(method, url, headers=headers, data=form), stream=True
-            )
-        except SourceError as error:
-            raise SourceError(f"{upstream.host} {error}: no token was asked for") from None
-        except TRANSPORT_FAILURES as error:
-            raise Transient(
-                SourceError(f"the token server {host} cannot be reached: {reason_of(error)}")
-            ) from None
-        response = OpenResponse(raw, host, away=True, stall_seconds=self._clients.timeouts.stall_seconds)
+        response = await open_response(
+            self._clients, method, url, away=away, headers=list((headers or {}).items()), form=form
+        )
         try:
             if is_transient_status(response.status):
                 raise Transient(SourceError(f"the token server {host} answers with status {response.status}"))

@@ -135,6 +135,30 @@ async def test_those_who_wait_for_a_token_share_its_failure(autojump_clock: obje
             assert len(upstream.asked("/token")) == asked + 1, "a later request asks again"
 
 
+async def test_who_waits_for_a_token_goes_on_when_the_first_to_ask_is_cancelled(
+    autojump_clock: object,
+) -> None:
+    async with open_upstream(auth=upstream_auth.DOCKER_HUB) as upstream:
+        image = upstream.add_image()
+        upstream.faults.add(Fault(stall_before_answer=True), match="/token", times=1)
+        bodies: list[bytes] = []
+        async with (
+            open_origin(upstreams_of(upstream), None, options()) as origin,
+            trio.open_nursery() as nursery,
+        ):
+
+            async def ask() -> None:
+                bodies.append((await origin.get_manifest(app(upstream), "latest")).body)
+
+            async with trio.open_nursery() as first:
+                first.start_soon(ask)
+                await trio.sleep(1)
+                nursery.start_soon(ask)
+                await trio.sleep(1)
+                first.cancel_scope.cancel()
+        assert bodies == [image.body]
+
+
 async def test_a_token_is_renewed_before_it_expires(autojump_clock: object) -> None:
     style = replace(upstream_auth.DOCKER_HUB, expires_in=None)
     async with open_upstream(auth=style) as upstream:

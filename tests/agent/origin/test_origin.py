@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+import trio
 
 from agent.content.digest import Digest
 from agent.content.errors import ContentError, InputError, NotFound, SourceError
@@ -150,7 +151,7 @@ async def test_a_registry_that_cannot_be_reached_is_named(autojump_clock: object
     async with open_upstream() as upstream:
         address = upstream.host
     async with open_origin([Upstream(address, f"http://{address}")], None, options()) as origin:
-        with pytest.raises(SourceError, match=f"registry {address} cannot be reached: no connection"):
+        with pytest.raises(SourceError, match=f"{address} cannot be reached: no connection"):
             await origin.head_manifest(Repository.of(address, "app"), "latest")
 
 
@@ -162,3 +163,52 @@ async def test_blobs_come_by_redirect_without_our_authorization(caplog: pytest.L
         assert await read_all(origin, app(upstream), digest, 5, 10) == LAYER[5:10]
         assert [record.range for record in upstream.asked(server="cdn")] == [None, "bytes=5-9"]
         assert "Signature" not in caplog.text
+
+
+async def test_reads_that_are_cancelled_free_their_connections(autojump_clock: object) -> None:
+    async with open_upstream() as upstream:
+        digest = upstream.shelf.add_blob(LAYER)
+        single = Upstream(upstream.host, upstream.url, max_connections=1)
+        async with open_origin([single], None, options()) as origin:
+            for seconds in (0.0, 0.05, 0.5, 1.0):
+                upstream.faults.clear()
+                upstream.faults.add(Fault(bytes_per_second=len(LAYER) / 2))
+                with trio.move_on_after(seconds) as scope:
+                    await read_all(origin, app(upstream), digest)
+                assert scope.cancelled_caught
+            upstream.faults.clear()
+            assert await read_all(origin, app(upstream), digest) == LAYER
+
+
+async def test_who_waits_for_a_connection_gets_one_in_turn(autojump_clock: object) -> None:
+    async with open_upstream() as upstream:
+        digest = upstream.shelf.add_blob(b"twelve bytes")
+        upstream.faults.add(Fault(bytes_per_second=0.2))
+        single = Upstream(upstream.host, upstream.url, max_connections=1)
+        async with open_origin([single], None, options()) as origin, trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(read_all, origin, app(upstream), digest)
+        assert trio.current_time() > 170, (
+            "waiting longer than any deadline for our own transfers is no failure"
+        )
+
+
+async def test_a_head_that_drips_without_end_has_a_deadline(autojump_clock: object) -> None:
+    async def drip(stream: trio.SocketStream) -> None:
+        try:
+            await stream.receive_some()
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nx: ")
+            while True:
+                await trio.sleep(5)
+                await stream.send_all(b"y")
+        except trio.BrokenResourceError:
+            await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, drip, [listener])
+        address = f"127.0.0.1:{listener.socket.getsockname()[1]}"
+        async with open_origin([Upstream(address, f"http://{address}")], None, options()) as origin:
+            with pytest.raises(SourceError, match="no answer in time"):
+                await origin.get_manifest(Repository.of(address, "app"), "latest")
+        nursery.cancel_scope.cancel()
