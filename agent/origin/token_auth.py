@@ -146,10 +146,18 @@ class TokenAuth:
         url = f"{key.realm}{joint}{urlencode(query)}" if query else key.realm
         status, answer = await self._send("GET", url, headers=headers)
         if status != 200:
-            raise error_of(
-                status, urlsplit(key.realm).netloc, "a token for " + (" ".join(key.scopes) or key.service)
-            )
+            raise self._refusal(status, key, credential)
         return _read_token(answer)
+
+    def _refusal(self, status: int, key: TokenKey, credential: Credential | None) -> ShoalError:
+        """Whoever reads it has to know which of a node's registries and passwords it is about."""
+        who, what = f"the token server {urlsplit(key.realm).netloc}", " ".join(key.scopes) or key.service
+        registry = self._clients.upstream.registry
+        if status in (401, 403) and credential:
+            return Unauthorized(
+                f"{who} refuses the credentials that this node has for {registry} (asked for {what})"
+            )
+        return error_of(status, who, f"a token for {what} of {registry}")
 
     async def _send(
         self,

@@ -84,6 +84,7 @@ async def test_a_wrong_password_is_unauthorized_in_the_style_of(name: str) -> No
         async with open_origin(upstreams_of(upstream), login(upstream, "user", "wrong-password")) as origin:
             with pytest.raises(Unauthorized) as caught:
                 await origin.get_manifest(app(upstream), "latest")
+        assert "refuses the credentials that this node has for " in str(caught.value)
         assert "wrong-password" not in str(caught.value)
         assert len(upstream.requests) < 6
 
