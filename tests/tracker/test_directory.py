@@ -240,3 +240,21 @@ def test_an_answer_carries_no_more_small_contents_than_fit_and_the_rest_comes_ne
         assert not any(swarm.leases for swarm in answer.swarms)
         missing -= {swarm.digest for swarm in answer.swarms if swarm.body}
     assert not missing
+
+
+def test_nobody_makes_another_node_leave(tracker: Tracker) -> None:
+    victim = FakeNode(1)
+    victim.call(tracker, 0)
+    call = replace(victim.announce(leaving=True), address="10.9.9.9:1")
+    tracker.on_announce(call, "10.9.9.9", 1)
+    assert victim.node in tracker.directory.nodes
+
+
+def test_a_call_that_tells_of_one_swarm_twice_harms_nobody(tracker: Tracker) -> None:
+    node = FakeNode(1)
+    report = node.report()
+    twice = replace(node.announce(), swarms=(report, report, replace(report, left=True)))
+    tracker.on_announce(twice, node.host, 0)
+    assert tracker.directory.swarms == {}
+    assert len(tracker.directory.leases) == 0
+    assert tracker.directory.busy_nodes == 0

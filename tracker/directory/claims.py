@@ -59,9 +59,6 @@ class ClaimLog:
     def __len__(self) -> int:
         return len(self._known)
 
-    def known(self, index: int) -> bytes | None:
-        return self._known.get(index)
-
     def is_of_this_log(self, cursor: int) -> bool:
         return cursor >> _POSITION_BITS == self._epoch >> _POSITION_BITS
 

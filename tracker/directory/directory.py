@@ -27,9 +27,8 @@ from tracker.directory.reports import AnswerRoom, Reports, is_mere_word
 from tracker.directory.swarm import Swarm
 
 _MISSED_INTERVALS = 3.0
-_LEAST_SILENCE_SECONDS = (
-    5.0  # a busy machine is silent for a moment; its leases end by themselves where they stand still
-)
+# A busy machine is silent for a moment; its leases end by themselves where they stand still.
+_LEAST_SILENCE_SECONDS = 5.0
 _MAX_BANNED_TOLD = 1000
 
 
@@ -60,7 +59,8 @@ class Directory:
         if record is None or (record.address, record.source_host) != (call.address, source_host):
             self._policy.check(call.address, source_host)
         if call.leaving:
-            if record is not None:
+            # From elsewhere anybody could say so.
+            if record is not None and record.source_host == source_host:
                 self._forget(record, EventKind.NODE_LEFT)
             return AnnounceAnswer(interval.rest_seconds(len(self.nodes)), False, len(self.nodes))
         if record is None and not call.full:
@@ -69,7 +69,7 @@ class Directory:
         answers = self._take_reports(record, call, now)
         if self.bans.is_banned(record.node):
             return AnnounceAnswer(interval.rest_seconds(0), False, len(self.nodes), (), (call.node,))
-        self._count_busy(record, any(not record.members[answer.digest].complete for answer in answers))
+        self._count_busy(record, any(_lacks(record, answer) for answer in answers))
         seconds = self._interval(record, answers)
         self._schedule(record, seconds, now)
         return AnnounceAnswer(seconds, False, len(self.nodes), tuple(answers), self._banned_in(call.swarms))
@@ -146,7 +146,7 @@ class Directory:
             seconds = interval.rest_seconds(len(self.nodes))
         elif any(self._may_end_at_once(record, answer) for answer in answers):
             seconds = interval.eager_seconds(self.busy_nodes)
-        elif any(record.members[answer.digest].leases for answer in answers):
+        elif any(_reads(record, answer) for answer in answers):
             seconds = interval.holder_seconds(self.busy_nodes)
         else:
             seconds = interval.busy_seconds(self.busy_nodes)
@@ -154,7 +154,7 @@ class Directory:
 
     def _may_end_at_once(self, record: NodeRecord, answer: SwarmAnswer) -> bool:
         """It waits for content that comes inside an answer, or for the first word of a size."""
-        if record.members[answer.digest].complete or answer.body is not None:
+        if not _lacks(record, answer) or answer.body is not None:
             return False
         return answer.size is None or answer.size <= MAX_INLINE_BYTES
 
@@ -253,3 +253,13 @@ class Directory:
             affected.banned.add(node)
             liars += self._reports.forget_voice(affected, node)
         self._ban_all(liars, digest, now)
+
+
+def _lacks(record: NodeRecord, answer: SwarmAnswer) -> bool:
+    member = record.members.get(answer.digest)
+    return member is not None and not member.complete
+
+
+def _reads(record: NodeRecord, answer: SwarmAnswer) -> bool:
+    member = record.members.get(answer.digest)
+    return member is not None and bool(member.leases)

@@ -75,7 +75,9 @@ class Reports:
         self._take_body(swarm, report)
         liars = self._take_claims(swarm, member, report, now)
         self._ended = self._leases.on_reports(swarm, member, report.leases, now, everything=everything)
-        self._take_possession(swarm, member, report, everything)  # the last word: what was read may be gone again
+        self._take_possession(
+            swarm, member, report, everything
+        )  # the last word: what was read may be gone again
         if member.complete:
             self._release_reads(member)
         return liars
