@@ -24,6 +24,7 @@ nginx-light:/usr/sbin/nginx
 busybox-static:/bin/busybox
 debootstrap:/usr/sbin/debootstrap
 umoci:/usr/bin/umoci
+systemd:/usr/bin/systemd-analyze
 procps:/bin/ps
 curl:/usr/bin/curl
 "

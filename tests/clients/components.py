@@ -19,6 +19,8 @@ _FILES = {
     "curl": ("/usr/bin/curl",),
     "nginx": ("/usr/sbin/nginx",),
     "umoci": ("/usr/bin/umoci",),
+    "debootstrap": ("/usr/sbin/debootstrap",),
+    "systemd": ("/usr/bin/systemd-analyze",),
 }
 
 
