@@ -21,7 +21,7 @@ def settings_of(
     Raises click.UsageError for what the command does not know, SettingsError for mistaken values.
     """
     name, *rest = arguments
-    command = main.commands.get(name)
+    command = main.get_command(click.Context(main), name)
     if command is None:
         raise click.UsageError(f"no command {name}")
     parameters = command.make_context(name, rest).params
@@ -35,10 +35,12 @@ def settings_of(
 
 def known_flags() -> frozenset[str]:
     """Every flag of every command."""
-    commands = [main, *main.commands.values()]
+    context = click.Context(main)
+    commands = [main, *(main.get_command(context, name) for name in main.list_commands(context))]
     return frozenset(
         name
         for command in commands
+        if command
         for parameter in command.params
         for name in (*parameter.opts, *parameter.secondary_opts)
         if name.startswith("--")

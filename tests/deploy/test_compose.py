@@ -12,9 +12,10 @@ from tests.deploy.files import DEPLOY, read_yaml
 COMPOSE = DEPLOY / "compose"
 _VARIABLE = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
 # Of the compose specification, what is used here.
-SERVICE_KEYS = frozenset(
-    "image build network_mode restart read_only cap_drop security_opt command environment healthcheck volumes tmpfs".split()
-)
+SERVICE_KEYS = {
+    *("image", "build", "command", "environment", "healthcheck", "restart"),
+    *("network_mode", "read_only", "cap_drop", "security_opt", "volumes", "tmpfs"),
+}
 
 
 def compose() -> Any:

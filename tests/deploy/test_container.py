@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from agent.http.listeners import open_listeners
+from agent.http.listeners import bound_port, open_listeners
 from agent.http.request import Request
 from agent.http.response import Response, plain_response
 from agent.http.server import serve_http
@@ -109,7 +109,7 @@ async def _ask(url: str) -> "tuple[int, str]":
 
 async def test_the_health_check_succeeds_on_200_alone() -> None:
     listeners = await open_listeners(TcpAddress("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+    url = f"http://127.0.0.1:{bound_port(listeners[0])}"
     async with trio.open_nursery() as nursery:
         await nursery.start(lambda task_status: serve_http(_answer, listeners, task_status=task_status))
         assert await _ask(f"{url}/v2/") == (0, "")

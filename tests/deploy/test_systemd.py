@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.commands.exit_codes import USAGE
 from agent.settings.address import TcpAddress
 from agent.settings.settings import Settings
-from agent.commands.exit_codes import USAGE
 from tests.clients.command import run
 from tests.deploy.command_line import settings_of
 from tests.deploy.files import DEPLOY
