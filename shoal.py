@@ -1,7 +1,7 @@
 """The `shoal` command: the one place that composes agent, registry proxy, tracker and builder.
 
-Each of them brings its own `commands.py`; this module mounts them, and adds the commands that run several together:
-`agent` (a node with its registry endpoint) and `up` (the same with a tracker inside).
+Each of them brings its own commands; this module mounts them, and adds the commands that run several together: `agent`
+(a node with its registry endpoint) and `up` (the same with a tracker inside).
 """
 
 from collections.abc import Callable
@@ -13,155 +13,111 @@ import click
 import trio
 
 from agent.commands import COMMANDS
+from agent.commands.lazy_group import LazyCommand, LazyGroup
 from agent.commands.running import config_flag, load, run_async, wait_stop_signal
-from agent.http.listeners import bound_port, open_listeners
-from agent.http.request import Request
-from agent.http.response import Handler, Response
-from agent.http.server import HttpServer, serve_http
-from agent.node.admin import admin_handler
-from agent.node.node import Node, open_node
-from agent.settings.address import Address, TcpAddress, UnixAddress
+from agent.commands.sectioned_command import SectionedCommand
+from agent.settings.address import Address
 from agent.settings.flags import settings_flags
 from agent.settings.settings import Settings
-from agent.telemetry.logs import get_log
-from agent.telemetry.metrics import Metrics
-from agent.telemetry.page import MetricsPage
-from agent.telemetry.tracker_metrics import TrackerMetrics
-from registry_proxy.app import failure_response, registry_handler
-from registry_proxy.metering import RequestMeter
-from registry_proxy.upstreams import UpstreamRules
-from tracker.commands import tracker
-from tracker.server import new_tracker, run_tracker
+from registry_proxy.client_configuration import client_configuration
 
-_GRACE_SECONDS = 5.0
-_log = get_log("shoal")
+_TRACKER = LazyCommand(
+    "tracker.commands:tracker", "Introduce nodes to each other and lease reads of the registry."
+)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    lazy={**COMMANDS, "tracker": _TRACKER},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="shoal", prog_name="shoal")
 def main() -> None:
-    """Container images that move the way a shoal moves."""
+    """Container images that move the way a shoal moves.
+
+    \b
+    Start here:
+      shoal up              a mirror on this machine, and what to tell Docker, containerd and podman
+      shoal pull alpine     an image into the store
+      shoal COMMAND --help  examples, flags and exit codes
+    """
 
 
-@main.command()
+@main.command(cls=SectionedCommand)
 @config_flag
 @settings_flags()
 def agent(config_file: Path | None, **flags: object) -> None:
     """Run a node: local store, registry mirror, peer in the swarm.
 
-    Example: shoal agent --tracker-url http://10.0.0.1:5052 --peer-listen 10.0.0.7:5051 --security-insecure-cluster
+    \b
+    Example:
+      shoal agent --tracker-url http://10.0.0.1:5052 --peer-listen 10.0.0.7:5051 --security-insecure-cluster
+
+    Exit codes: 0 stopped by SIGTERM or Ctrl-C, 2 mistaken configuration, 6 an address is taken or the store unusable.
     """
     run_async(serve_node, load(config_file, flags), False, _no_words)
 
 
-@main.command()
+@main.command(cls=SectionedCommand)
+@click.option(
+    "--print-configuration", is_flag=True, help="Print what to tell Docker, containerd and podman, and end."
+)
 @config_flag
 @settings_flags()
-def up(config_file: Path | None, **flags: object) -> None:
+def up(print_configuration: bool, config_file: Path | None, **flags: object) -> None:
     """Run a single node with a tracker inside: a mirror for this machine, and the first node of a cluster.
 
-    Example: shoal up --proxy-listen 127.0.0.1:5050
+    \b
+    Examples:
+      shoal up
+      shoal up --proxy-listen 127.0.0.1:6000 --upstreams docker.io,quay.io
+      shoal up --print-configuration
+
+    Exit codes: 0 stopped by SIGTERM or Ctrl-C, 2 mistaken configuration, 6 an address is taken or the store unusable.
     """
-    run_async(serve_node, load(config_file, flags), True, _show_configuration)
-
-
-for command in (*COMMANDS, tracker):
-    main.add_command(command)
+    settings = load(config_file, flags)
+    if print_configuration:
+        click.echo(_client_configuration(settings, settings.proxy.listen), nl=False)
+    else:
+        run_async(serve_node, settings, True, _show_configuration)
 
 
 async def serve_node(
-    settings: Settings, with_tracker: bool, on_ready: Callable[[Settings, str], None]
+    settings: Settings, with_tracker: bool, on_ready: Callable[[Settings, Address], None]
 ) -> None:
-    """Until SIGTERM or SIGINT. `with_tracker`: run one inside where the configuration names none."""
+    """Until SIGTERM or SIGINT. `with_tracker`: run one inside where the configuration names none. Raises ShoalError."""
+    # Here, not above: no other command needs these.
+    from agent.node.node import open_node
+    from agent.telemetry.metrics import Metrics
+    from agent.telemetry.page import MetricsPage
+    from registry_proxy.serving import serve_mirror
+
     page = MetricsPage(version("shoal"))
     metrics = Metrics([upstream.registry for upstream in settings.upstreams], page)
     async with trio.open_nursery() as outer:
         if with_tracker and not settings.tracker.url:
-            settings = await _start_tracker(settings, page, outer)
+            from tracker.embedded import start_embedded_tracker
+
+            url = await start_embedded_tracker(settings, page, outer)
+            settings = replace(settings, tracker=replace(settings.tracker, url=url))
         async with open_node(settings, metrics) as node:
-            await _serve(node, on_ready)
+            await serve_mirror(node, lambda mirror: on_ready(settings, mirror), wait_stop_signal)
         outer.cancel_scope.cancel()
 
 
-async def _start_tracker(settings: Settings, page: MetricsPage, nursery: trio.Nursery) -> Settings:
-    """The settings with the URL of the tracker that runs from here on."""
-    listeners = await open_listeners(settings.tracker.listen)
-    await nursery.start(run_tracker, listeners, new_tracker(settings.security.cluster), TrackerMetrics(page))
-    listen = settings.tracker.listen
-    if not isinstance(listen, TcpAddress):
-        raise click.UsageError(
-            "tracker.listen of `shoal up` must be HOST:PORT: the node inside reaches it there"
-        )
-    host = "127.0.0.1" if listen.is_wildcard else listen.host
-    url = f"http://{TcpAddress(host, bound_port(listeners[0]))}"
-    return replace(settings, tracker=replace(settings.tracker, url=url))
-
-
-async def _serve(node: Node, on_ready: Callable[[Settings, str], None]) -> None:
-    """The registry endpoint, the admin socket and the metrics, until a signal; then a graceful end."""
-    settings = node.settings
-    rules = UpstreamRules(
-        frozenset(upstream.registry for upstream in settings.upstreams), settings.proxy.default_upstream
-    )
-    registry = registry_handler(node.images, rules, RequestMeter(node.metrics, node.traffic))
-    async with trio.open_nursery() as nursery:
-        servers: list[HttpServer] = []
-        mirror = await _open(settings.proxy.listen, _mirror_handler(node, registry), nursery, servers)
-        await _open(UnixAddress(settings.admin.socket), admin_handler(node), nursery, servers)
-        if settings.admin.metrics_listen is not None:
-            await _open(settings.admin.metrics_listen, _metrics_handler(node), nursery, servers)
-        _log.info("mirror up", listen=mirror)
-        on_ready(settings, mirror)
-        await wait_stop_signal()
-        _log.info("stopping")
-        for server in servers:
-            server.stop(_GRACE_SECONDS)
-
-
-async def _open(address: Address, handler: Handler, nursery: trio.Nursery, servers: list[HttpServer]) -> str:
-    """Serve there; the address with the port that was bound."""
-    listeners = await open_listeners(address)
-    servers.append(await nursery.start(_serve_http, handler, listeners))
-    return (
-        str(TcpAddress(address.host, bound_port(listeners[0])))
-        if isinstance(address, TcpAddress)
-        else str(address)
-    )
-
-
-async def _serve_http(
-    handler: Handler,
-    listeners: list[trio.abc.Listener[trio.SocketStream]],
-    *,
-    task_status: trio.TaskStatus[HttpServer],
-) -> None:
-    await serve_http(handler, listeners, on_failure=failure_response, task_status=task_status)
-
-
-def _mirror_handler(node: Node, registry: Handler) -> Handler:
-    metrics = _metrics_handler(node)
-    own = node.settings.admin.metrics_listen is None
-
-    async def handle(request: Request) -> Response:
-        return await (metrics if own and request.path == "/metrics" else registry)(request)
-
-    return handle
-
-
-def _metrics_handler(node: Node) -> Handler:
-    async def handle(_: Request) -> Response:
-        content_type, page = node.metrics.render()
-        return Response(200, [("Content-Type", content_type)], page)
-
-    return handle
-
-
-def _no_words(_settings: Settings, _mirror: str) -> None:
+def _no_words(_settings: Settings, _mirror: Address) -> None:
     """`shoal agent` speaks through its log alone."""
 
 
-def _show_configuration(_settings: Settings, mirror: str) -> None:
-    click.echo(f"mirror: http://{mirror}")
+def _show_configuration(settings: Settings, mirror: Address) -> None:
+    click.echo(f"\nThe mirror is up at http://{mirror}. Tell your container engine:\n")
+    click.echo(_client_configuration(settings, mirror), nl=False)
+    click.echo("\nCtrl-C stops it; `shoal status` shows what it does.\n")
+
+
+def _client_configuration(settings: Settings, mirror: Address) -> str:
+    upstreams = [(upstream.registry, upstream.url) for upstream in settings.upstreams]
+    return client_configuration(mirror, upstreams, settings.proxy.default_upstream)
 
 
 if __name__ == "__main__":

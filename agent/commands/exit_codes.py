@@ -1,6 +1,7 @@
 """Exit codes of every `shoal` command, by who must act. Documented in docs/commands.md."""
 
 from agent.content.errors import (
+    AgentError,
     ContentError,
     DiskError,
     InputError,
@@ -24,6 +25,7 @@ _BY_ERROR: tuple[tuple[type[ShoalError], int], ...] = (
     (NotFound, NOT_FOUND),
     (Unauthorized, UNAUTHORIZED),
     (SourceError, UNREACHABLE),
+    (AgentError, UNREACHABLE),
     (DiskError, DISK),
     (ContentError, CONTENT),
 )

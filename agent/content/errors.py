@@ -9,6 +9,7 @@
     |  `- Throttled      patience: it asks us to come back later
     |- PeerError         a neighbour in the swarm: dead, slow, lying, or speaking something else
     |- TrackerError      the tracker: unreachable or refusing
+    |- AgentError        the agent on this machine, for commands that talk to it: not running, not answering
     `- DiskError         this machine: full disk, unreadable store, quota
 
 Third-party errors are translated into these at the seam where they appear; everything above handles only these.
@@ -54,6 +55,10 @@ class PeerError(ShoalError):
 
 class TrackerError(ShoalError):
     """The tracker could not be reached or refused."""
+
+
+class AgentError(ShoalError):
+    """The agent on this machine does not run, is not ours to talk to, or does not answer."""
 
 
 class DiskError(ShoalError):

@@ -75,6 +75,14 @@ class Repository:
             )
         return cls(host, name)
 
+    @property
+    def familiar(self) -> str:
+        """As Docker shows it: `alpine`, `grafana/loki`, `quay.io/team/app`."""
+        if self.registry != DOCKER_HUB:
+            return str(self)
+        rest = self.name.removeprefix("library/")
+        return self.name if "/" in rest else rest
+
     def __str__(self) -> str:
         return f"{self.registry}/{self.name}"
 

@@ -17,7 +17,7 @@ from agent.content.reference import Reference
 from agent.http.request import Request
 from agent.http.response import BodySink, Handler, Response, plain_response
 from agent.node.node import Node
-from agent.node.pull import PullProgress
+from agent.node.pull_progress import PullProgress
 from agent.node.status import status_of
 
 _MAX_BODY_BYTES = 64 * 1024
@@ -49,6 +49,7 @@ def progress_line(progress: PullProgress) -> dict[str, Any]:
         "reference": str(progress.reference),
         "digest": None if progress.digest is None else str(progress.digest),
         "stale": progress.stale,
+        "was_here": progress.was_here,
         "layers": [
             {
                 "digest": str(layer.digest),

@@ -13,8 +13,8 @@ import trio
 from agent.content.chunk_map import ChunkMap
 from agent.content.chunk_set import ChunkSet
 from agent.content.digest import Digest
-from agent.content.errors import DiskError, ShoalError
-from agent.http.listeners import bound_port
+from agent.content.errors import ShoalError
+from agent.http.listeners import bound_port, listen_failure
 from agent.node.blobs import Blobs
 from agent.node.hop import Hop, ThreadHop
 from agent.node.hub import SeedContent, SwarmHub
@@ -215,7 +215,7 @@ async def _listen(settings: Settings) -> list[trio.SocketListener]:
     try:
         return list(await trio.open_tcp_listeners(listen.port, host=listen.host))
     except OSError as error:
-        raise DiskError(f"cannot listen for peers on {listen}: {error.strerror or error}") from None
+        raise listen_failure(listen, error) from None
 
 
 def _advertised(settings: Settings, listeners: list[trio.SocketListener]) -> str:

@@ -1,8 +1,6 @@
 """`Pull`: one whole image into this node's store, with what a progress view wants to know."""
 
 import platform as machine
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import trio
 
@@ -13,35 +11,11 @@ from agent.content.platform import Platform
 from agent.content.reference import Reference
 from agent.node.blobs import Blobs
 from agent.node.images import Images
+from agent.node.pull_progress import LayerProgress, OnProgress, PullProgress
 from agent.node.source import Source
 from agent.store.store import Store
 
 _TICK_SECONDS = 0.1
-
-
-@dataclass(slots=True)
-class LayerProgress:
-    """One blob of the image. state: waiting, downloading, here (it was already), done, failed. Bytes by source."""
-
-    digest: Digest
-    size: int
-    state: str = "waiting"
-    done_bytes: int = 0
-    registry_bytes: int = 0
-    peer_bytes: int = 0
-
-
-@dataclass(slots=True)
-class PullProgress:
-    """stale: the registry could not be asked, the tag's last known digest was taken."""
-
-    reference: Reference
-    digest: Digest | None = None
-    stale: bool = False
-    layers: tuple[LayerProgress, ...] = ()
-
-
-OnProgress = Callable[[PullProgress], None]
 
 
 class Puller:
@@ -56,12 +30,18 @@ class Puller:
         """All of the image that runs on `platform` (None: this machine's). Raises ShoalError."""
         progress = PullProgress(reference)
         wanted = platform or Platform.of_machine(machine.machine())
-        digest = reference.digest
+        digest, known = reference.digest, reference.digest
         if digest is None:
-            resolved = await self._images.resolve(reference.repository, reference.tag or "latest")
+            tag = reference.tag or "latest"
+            record = self._store.find_tag(reference.repository, tag)
+            known = None if record is None else record.descriptor.digest
+            resolved = await self._images.resolve(reference.repository, tag)
             digest, progress.stale = resolved.descriptor.digest, resolved.stale
         progress.digest = digest
         documents, blobs = await self._documents(reference, digest, wanted)
+        progress.was_here = digest == known and all(
+            self._store.size_of(blob.digest) is not None for blob in blobs
+        )
         progress.layers = tuple(LayerProgress(blob.digest, blob.size) for blob in blobs)
         on_progress(progress)
         with self._store.holding([*documents, *(blob.digest for blob in blobs)]):

@@ -5,15 +5,14 @@ here: they go to `load_settings` as texts and are checked with everything else.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from agent.settings import kind
 from agent.settings.fields import Field, ListField, rows
 
-if TYPE_CHECKING:
-    pass
-
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+SETTING_PREFIX = "setting_"
 
 
 def settings_flags(*sections: str) -> Callable[[Command], Command]:
@@ -41,7 +40,7 @@ def given_flags(parameters: Mapping[str, object]) -> dict[str, str]:
 
 def parameter_name(row: Field | ListField) -> str:
     """The Python name under which click passes the flag on."""
-    return "setting_" + row.path.replace(".", "_")
+    return SETTING_PREFIX + row.path.replace(".", "_")
 
 
 def _section_of(row: Field | ListField) -> str:

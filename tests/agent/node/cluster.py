@@ -10,7 +10,7 @@ import trio
 from agent.content.reference import Reference
 from agent.http.listeners import bound_port, open_listeners
 from agent.node.node import Node, open_node
-from agent.node.pull import PullProgress
+from agent.node.pull_progress import PullProgress
 from agent.origin.client import Timeouts
 from agent.origin.origin import OriginOptions
 from agent.origin.retry import RetryPolicy

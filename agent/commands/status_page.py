@@ -1,0 +1,127 @@
+"""`status_lines`: the agent's status object (agent/node/status.py) as lines for people. PURE."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from agent.commands.quantities import percent_text, rate_text, seconds_text, size_text
+
+_LABEL_COLUMNS = 11
+_MAX_ROWS = 20
+_BAR_COLUMNS = 20
+
+Rows = Sequence[tuple[str, ...]]
+
+
+def status_lines(status: dict[str, Any], max_rows: int = _MAX_ROWS) -> list[str]:
+    """Raises KeyError or TypeError for an object of another version. Styled with ANSI, which click.echo takes off."""
+    return [
+        *_head(status),
+        *_traffic(status["traffic"]),
+        *_section("Downloads", [_download(one) for one in status["downloads"]], max_rows),
+        *_section("Swarms", [_swarm(one) for one in status["swarms"]], max_rows),
+        *_section("Peers", [_peer(one) for one in status["peers"]], max_rows),
+    ]
+
+
+def _head(status: dict[str, Any]) -> list[str]:
+    node, tracker, store = status["node"], status["tracker"], status["store"]
+    place = f"cluster {node['cluster']}" + (f", zone {node['zone']}" if node["zone"] else "")
+    uptime = seconds_text(node["uptime_seconds"])
+    limit = f" of {size_text(store['quota_bytes'])}" if store["quota_bytes"] else ""
+    partial = f", {size_text(store['partial_bytes'])} unfinished" if store["partial_bytes"] else ""
+    return [
+        _line("Node", f"{click.style(node['name'], bold=True)} ({node['id']}), {place}, up {uptime}"),
+        _line("Peer link", node["peer_address"]),
+        _line("Tracker", _tracker_text(tracker)),
+        _line(
+            "Store",
+            f"{size_text(store['blob_bytes'])}{limit} in {store['blobs']} blobs{partial}, "
+            f"{size_text(store['free_bytes'])} free, at {store['path']}",
+        ),
+    ]
+
+
+def _tracker_text(tracker: dict[str, Any]) -> str:
+    if not tracker["url"]:
+        return "none: this node is alone"
+    if not tracker["reached"]:
+        return f"{tracker['url']}, {click.style('not reached', fg='red')}"
+    nodes = tracker["nodes"]
+    return f"{tracker['url']}, {nodes} node{'' if nodes == 1 else 's'}"
+
+
+def _traffic(traffic: dict[str, Any]) -> list[str]:
+    total, rate = traffic["total_bytes"], traffic["bytes_per_second"]
+    directions = (
+        ("registry_in", "from registry"),
+        ("peers_in", "from peers"),
+        ("peers_out", "to peers"),
+        ("clients_out", "to clients"),
+    )
+    rows = [(name, size_text(total[key]), rate_text(rate[key])) for key, name in directions]
+    share = traffic["share_from_peers"]
+    return ["", *_table(rows), f"  {_share_bar(share)} {percent_text(share)} of what came in is from peers"]
+
+
+def _share_bar(share: float | None) -> str:
+    filled = round((share or 0.0) * _BAR_COLUMNS)
+    return click.style("═" * filled, fg="green") + click.style(
+        "━" * (_BAR_COLUMNS - filled), fg="bright_black" if share is None else "yellow"
+    )
+
+
+def _download(one: dict[str, Any]) -> tuple[str, ...]:
+    got = one["registry_bytes"] + one["peer_bytes"] + one["resumed_bytes"]
+    size = one["size"]
+    return (
+        _short(one["digest"]),
+        "?" if size is None else percent_text(min(got / size, 1.0) if size else 1.0),
+        "of unknown size" if size is None else f"of {size_text(size)}",
+        f"registry {size_text(one['registry_bytes'])}",
+        f"peers {size_text(one['peer_bytes'])}",
+        f"{one['peers']} neighbours",
+        one["repository"],
+    )
+
+
+def _swarm(one: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        _short(one["digest"]),
+        size_text(one["size"]),
+        f"{one['chunks_here']}/{one['chunks']} chunks here",
+        f"{one['peers']} neighbours",
+    )
+
+
+def _peer(one: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        one["id"],
+        one["address"],
+        f"received {size_text(one['received_bytes'])}",
+        f"sent {size_text(one['sent_bytes'])}",
+    )
+
+
+def _section(title: str, rows: list[tuple[str, ...]], max_rows: int) -> list[str]:
+    lines = ["", click.style(f"{title} ({len(rows)})", bold=True), *_table(rows[:max_rows])]
+    if len(rows) > max_rows:
+        lines.append(f"  and {len(rows) - max_rows} more")
+    return lines
+
+
+def _table(rows: Rows) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _line(label: str, text: str) -> str:
+    return f"{label.ljust(_LABEL_COLUMNS)}{text}"
+
+
+def _short(digest: str) -> str:
+    return digest.partition(":")[2][:12]
