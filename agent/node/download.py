@@ -53,7 +53,7 @@ class Download:
         ] = []  # chunks that turned out wrong, each time; readers who saw them must fail
         self.is_verified = False
         self.has_ended = False
-        self.moved_at = trio.current_time()
+        self.began_at = self.moved_at = self.peers_moved_at = trio.current_time()
         self.others = False
         self.fatal: ShoalError | None = None
         self.is_stored = False
@@ -170,6 +170,8 @@ class Download:
         except DiskError as error:
             self.fatal = error
         else:
+            if self.is_stored:
+                return  # the answer before this one brought it, too
             self.size = len(body)
             self.tally.peers += len(body)
             services.traffic.count_received("peer", len(body))
@@ -226,6 +228,7 @@ class Download:
             self.fatal = error
             actions = swarm.on_unwritten(index, trio.current_time())
         else:
+            self.peers_moved_at = trio.current_time()
             self.tally.peers += len(data)
             self.services.traffic.count_received("peer", len(data))
             actions = swarm.on_verified(index, chunk, sender, trio.current_time())

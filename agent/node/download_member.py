@@ -66,9 +66,11 @@ class DownloadMember:
         if answer.body is not None:
             await download.store_whole(answer.body)
             return
-        if download.size is None and answer.size is not None:
+        size = answer.size if download.size is None else download.size
+        if download.session is None and size is not None:
+            # Without its chunks a lease could only be read as all of the blob, and peers could not be met.
             try:
-                await download.begin(answer.size)
+                await download.begin(size)
             except DiskError as error:
                 download.fatal = error
                 download.touch()

@@ -191,11 +191,11 @@ class SwarmHub:
             link.send(wire.Reject(message.channel, None, f"the blob has {session.swarm.chunks.size} bytes"))
         else:
             self._remote[link][message.channel] = session
+            self._greet(session, link)  # first: without it, the offers that come next would mean nothing there
             try:
                 session.on_interest(link, message)
             except ValueError as error:
                 raise PeerError(f"INTEREST names {error}") from None
-            self._greet(session, link)
 
     def _seed(self, digest: Digest) -> SwarmSession | None:
         content = self._open_seed(digest)

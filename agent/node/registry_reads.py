@@ -86,7 +86,9 @@ class RegistryReads:
             has_tracker=tracker.is_configured,
             tracker_silent_since=tracker.silent_since,
             cluster_nodes=tracker.cluster_nodes,
+            began_at=download.began_at,
             moved_at=download.moved_at,
+            peers_moved_at=download.peers_moved_at if self._has_neighbours else None,
             reading=self.is_reading,
         )
         at = max(self._fallback.read_alone_at(situation), self.paused_until)
@@ -102,7 +104,7 @@ class RegistryReads:
             return
         missing, chunks = download.session.swarm.want, download.partial.map
         start = next(iter(missing))
-        if download.services.tracker.is_configured:
+        if self._has_neighbours:  # they may be reading as well
             start = download.services.rng.choice(list(missing))
         stop = ChunkSet(~missing.bits & ((1 << chunks.count) - 1) | 1 << chunks.count).bits >> start
         length = (stop & -stop).bit_length() - 1
@@ -114,6 +116,10 @@ class RegistryReads:
         self._start(_Read(None, start, start + min(length, most), next=start))
 
     # ---- inside
+
+    @property
+    def _has_neighbours(self) -> bool:
+        return self._download.session is not None and bool(self._download.session.neighbours)
 
     def _start(self, read: _Read) -> None:
         self._reads.append(read)

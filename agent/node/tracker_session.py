@@ -22,7 +22,7 @@ from agent.wire.tracker_calls import Announce, AnnounceAnswer, Suspicion, SwarmA
 _SOON_SECONDS = 0.005  # events that come together are told together
 _SPACING_SECONDS = 0.03
 _RETRY_SECONDS = 0.5
-_LONGEST_RETRY_SECONDS = 10.0
+_LONGEST_RETRY_SECONDS = 5.0
 _GOODBYE_SECONDS = 1.0
 
 _log = get_log("shoal.tracker")

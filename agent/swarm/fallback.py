@@ -18,12 +18,17 @@ _BROKEN_SECONDS = 15.0
 @dataclass(frozen=True, slots=True)
 class Situation:
     """has_tracker: one is configured. tracker_silent_since: None while it answers. cluster_nodes: as last heard.
-    moved_at: when a chunk last came, from wherever, or the download began. reading: a read is under way already."""
+
+    began_at: the download's start. moved_at: when a chunk last came, from wherever. peers_moved_at: when a neighbour last
+    brought one, None where there is no neighbour. reading: a read is under way already.
+    """
 
     has_tracker: bool
     tracker_silent_since: float | None
     cluster_nodes: int
+    began_at: float
     moved_at: float
+    peers_moved_at: float | None
     reading: bool
 
 
@@ -41,6 +46,8 @@ class Fallback:
             return float("-inf")
         if situation.tracker_silent_since is None:
             return situation.moved_at + _BROKEN_SECONDS * (1 + self._share)
-        quiet_since = max(situation.moved_at, situation.tracker_silent_since)
+        patient_until = situation.tracker_silent_since + _PATIENCE_SECONDS
+        if situation.peers_moved_at is not None:
+            patient_until = max(patient_until, situation.peers_moved_at + _PATIENCE_SECONDS)
         spread = min(situation.cluster_nodes * _WAIT_PER_NODE_SECONDS, _LONGEST_WAIT_SECONDS)
-        return quiet_since + _PATIENCE_SECONDS + self._share * spread
+        return max(patient_until, situation.began_at + self._share * spread)

@@ -6,7 +6,7 @@ from pathlib import Path
 import trio
 
 from agent.content.digest import Digest
-from tests.agent.node.cluster import open_cluster, pull, pull_everywhere
+from tests.agent.node.cluster import open_cluster, pull_everywhere
 from tests.fakes.upstream import open_upstream
 
 _MIB = 1024 * 1024

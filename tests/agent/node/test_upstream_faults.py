@@ -8,7 +8,7 @@ import pytest
 from agent.content.digest import Digest
 from tests.agent.node.cluster import open_cluster
 from tests.agent.node.mirror import Fetched, open_mirror
-from tests.fakes.upstream import Fault, FakeUpstream, open_upstream
+from tests.fakes.upstream import FakeUpstream, Fault, open_upstream
 
 LAYER = random.Random(7).randbytes(700_000)
 DIGEST = Digest.of(LAYER)
