@@ -68,8 +68,8 @@ class Timeouts:
     """`answer_seconds`: until the head of a response; `stall_seconds`: between two pieces of a body;
     `document_seconds`: a whole manifest or token, however slowly it drips."""
 
-    connect_seconds: float = 10.0
-    answer_seconds: float = 30.0
+    connect_seconds: float = 5.0
+    answer_seconds: float = 20.0
     stall_seconds: float = 10.0
     document_seconds: float = 60.0
 

@@ -8,6 +8,7 @@ Whether the bytes match the digest is the caller's to check.
 
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import trio
 
@@ -23,41 +24,38 @@ _PROGRESS_BYTES = 256 * 1024
 AskRange = Callable[[int, int | None], Awaitable[OpenResponse]]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The bytes `start` to `stop` (None: to the end) of content named `what`, of `size` bytes where that is known."""
+
+    what: str
+    start: int
+    stop: int | None
+    size: int | None
+    cap_bytes: int
+    may_be_empty: bool
+
+
 class ContentReader:
     """`total_size`: of the whole content, as the registry says (checked against `size`), None where it did not.
     `start`: where the bytes really start, 0 where the registry ignores ranges."""
 
-    def __init__(
-        self,
-        ask: AskRange,
-        what: str,
-        *,
-        start: int,
-        stop: int | None,
-        size: int | None,
-        cap_bytes: int,
-        may_be_empty: bool,
-        retries: RetryPolicy,
-        rng: random.Random,
-    ) -> None:
-        self.start = start
+    def __init__(self, ask: AskRange, wanted: Wanted, retries: RetryPolicy, rng: random.Random) -> None:
+        self.start = wanted.start
         self.total_size: int | None = None
         self._ask = ask
-        self._what = what
-        self._stop = stop
-        self._size = size
-        self._cap_bytes = cap_bytes
-        self._may_be_empty = may_be_empty
+        self._wanted = wanted
         self._retries = retries
         self._rng = rng
-        self._position = start
+        self._position = wanted.start
         self._skip_bytes = 0
         self._response: OpenResponse | None = None
+        self._response_start = wanted.start
         self._opened = False
-        self._finished = stop is not None and start >= stop
+        self._finished = wanted.stop is not None and wanted.start >= wanted.stop
         self._excess = False
         self._failures = 0
-        self._last_failure_at = start
+        self._last_failure_at = wanted.start
 
     async def open(self) -> None:
         """Wait for the first usable answer. Raises ShoalErrors."""
@@ -93,11 +91,11 @@ class ContentReader:
     @property
     def _end(self) -> int | None:
         """Where to stop, as far as it is known."""
-        known = [end for end in (self._stop, self._size, self.total_size) if end is not None]
+        known = [end for end in (self._wanted.stop, self._wanted.size, self.total_size) if end is not None]
         return min(known, default=None)
 
     async def _connect(self) -> None:
-        response = await self._ask(self._position, self._stop)
+        response = await self._ask(self._position, self._wanted.stop)
         try:
             self._accept(response)
         except BaseException:
@@ -105,25 +103,26 @@ class ContentReader:
             raise
         self._opened = True
         self._response = response
+        self._response_start = self._position
 
     def _accept(self, response: OpenResponse) -> None:
         coding = response.headers.get("content-encoding", "identity")
         if coding.lower() not in ("", "identity"):
             raise SourceError(
-                f"{response.host} sends {self._what} with a content coding that was not asked for"
+                f"{response.host} sends {self._wanted.what} with a content coding that was not asked for"
             )
         self._skip_bytes = 0
         if response.status == 416:
             self._check_total(unsatisfied_total(response.headers.get("content-range", "")))
             raise Transient(
-                SourceError(f"{response.host} has no bytes of {self._what} from {self._position} on")
+                SourceError(f"{response.host} has no bytes of {self._wanted.what} from {self._position} on")
             )
         if response.status == 206:
             self._accept_range(response)
             return
         self._check_total(response.content_length)
-        if response.content_length == 0 and not self._may_be_empty:
-            raise Transient(ContentError(f"{response.host} sends an empty body for {self._what}"))
+        if response.content_length == 0 and not self._wanted.may_be_empty:
+            raise Transient(ContentError(f"{response.host} sends an empty body for {self._wanted.what}"))
         if self._opened:
             self._skip_bytes = self._position
         else:
@@ -139,7 +138,7 @@ class ContentReader:
         ):
             raise Transient(
                 SourceError(
-                    f"{response.host} answers with another range of {self._what} than the one asked for"
+                    f"{response.host} answers with another range of {self._wanted.what} than the one asked for"
                 )
             )
         self._check_total(given.total)
@@ -147,13 +146,15 @@ class ContentReader:
     def _check_total(self, total: int | None) -> None:
         if total is None:
             return
-        known = self._size if self._size is not None else self.total_size
+        known = self._wanted.size if self._wanted.size is not None else self.total_size
         if known is not None and total != known:
             raise Transient(
-                ContentError(f"the registry has {total} bytes for {self._what}, which has {known}")
+                ContentError(f"the registry has {total} bytes for {self._wanted.what}, which has {known}")
             )
-        if total > self._cap_bytes:
-            raise ContentError(f"{self._what} has {total} bytes: at most {self._cap_bytes} are accepted")
+        if total > self._wanted.cap_bytes:
+            raise ContentError(
+                f"{self._wanted.what} has {total} bytes: at most {self._wanted.cap_bytes} are accepted"
+            )
         self.total_size = total
 
     async def _at_end(self) -> bool:
@@ -164,12 +165,7 @@ class ContentReader:
         if end is None or self._position < end:
             return False
         response = self._response
-        if (
-            response is not None
-            and response.content_length is None
-            and self._stop is None
-            and not self._skip_bytes
-        ):
+        if response is not None and response.content_length is None and self._wanted.stop is None:
             try:
                 more = await response.receive_some()
             except Transient:
@@ -192,29 +188,32 @@ class ContentReader:
             self._skip_bytes -= skipped
             piece = piece[skipped:]
         end = self._end
-        room = (self._cap_bytes if end is None else end) - self._position
+        room = (self._wanted.cap_bytes if end is None else end) - self._position
         if len(piece) > room:
-            if end is None or (self._stop is None and not room):
+            if end is None or (self._wanted.stop is None and not room):
                 raise self._too_long()
             piece = piece[:room]
-            if self._stop is None:
+            if self._wanted.stop is None:
                 # More than the content has: give out what is right, then say so.
                 self._excess = True
         self._position += len(piece)
         return piece
 
     def _on_response_end(self, response: OpenResponse) -> None:
-        """Raises Transient where the body ended early. A 206 may be shorter than asked for."""
+        """Raises Transient where the body ended early. A 206 may be shorter than asked for, but not tiny."""
         end = self._end
         if end is None:
-            if self._position == 0 and not self._may_be_empty:
-                raise Transient(ContentError(f"{response.host} sends an empty body for {self._what}"))
+            if self._position == 0 and not self._wanted.may_be_empty:
+                raise Transient(ContentError(f"{response.host} sends an empty body for {self._wanted.what}"))
             self.total_size = self._position
             self._finished = True
             return
-        if self._position < end and (response.status != 206 or self._position == self._last_failure_at):
+        enough = response.status == 206 and self._position - self._response_start >= _PROGRESS_BYTES
+        if self._position < end and not enough:
             raise Transient(
-                ContentError(f"{response.host} sends only {self._position} of {end} bytes of {self._what}")
+                ContentError(
+                    f"{response.host} sends only {self._position} of {end} bytes of {self._wanted.what}"
+                )
             )
 
     async def _pause(self, failure: Transient) -> None:
@@ -229,5 +228,5 @@ class ContentReader:
 
     def _too_long(self) -> ContentError:
         return ContentError(
-            f"the registry sends more bytes for {self._what} than the {self._position} it has"
+            f"the registry sends more bytes for {self._wanted.what} than the {self._position} it has"
         )

@@ -22,7 +22,7 @@ from agent.content.reference import Repository, is_tag
 from agent.origin.authorizer import Authorizer
 from agent.origin.client import Timeouts, open_clients
 from agent.origin.content_range import range_header
-from agent.origin.content_reader import ContentReader
+from agent.origin.content_reader import ContentReader, Wanted
 from agent.origin.credentials import CredentialStore
 from agent.origin.exchange import Ask, Exchange
 from agent.origin.network import Resolve
@@ -162,21 +162,19 @@ class Origin:
         extra = (_ACCEPT,) if kind == "manifests" else ()
 
         async def ask(position: int, until: int | None) -> OpenResponse:
-            wanted = range_header(position, until)
-            headers = (*extra, *((("range", wanted),) if wanted else ()))
+            span = range_header(position, until)
+            headers = (*extra, *((("range", span),) if span else ()))
             return await exchange.open(Ask("GET", repository, kind, str(digest), headers))
 
-        reader = ContentReader(
-            ask,
+        wanted = Wanted(
             what,
-            start=start,
-            stop=None if stop == size else stop,
-            size=size,
-            cap_bytes=MAX_DOCUMENT_BYTES if kind == "manifests" else _MAX_BLOB_BYTES,
+            start,
+            None if stop == size else stop,
+            size,
+            MAX_DOCUMENT_BYTES if kind == "manifests" else _MAX_BLOB_BYTES,
             may_be_empty=size == 0 or (size is None and digest == Digest.of(b"", digest.algorithm)),
-            retries=self._options.retries,
-            rng=self._options.rng,
         )
+        reader = ContentReader(ask, wanted, self._options.retries, self._options.rng)
         try:
             await reader.open()
             yield reader
@@ -190,13 +188,13 @@ class Origin:
         return exchange
 
     async def _retrying(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
-        failures = 0
+        failures, started = 0, trio.current_time()
         while True:
             try:
                 return await attempt()
             except Transient as failure:
                 failures += 1
-                if not self._options.retries.may_retry(failures):
+                if not self._options.retries.may_retry(failures, trio.current_time() - started):
                     raise failure.error from None
             await trio.sleep(self._options.retries.wait_seconds(failures, self._options.rng))
 

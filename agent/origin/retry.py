@@ -24,15 +24,20 @@ class Transient(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Up to `attempts` tries without progress; waits double, each is between half and all of that."""
+    """Up to `attempts` tries without progress; waits double, each is between half and all of that.
+
+    What is small (manifests) is not tried again once `budget_seconds` are over: somebody waits for it, and what is
+    known already may do. Content in the middle is.
+    """
 
     attempts: int = 4
     first_wait_seconds: float = 0.2
     max_wait_seconds: float = 2.0
+    budget_seconds: float = 4.0
 
-    def may_retry(self, failures: int) -> bool:
+    def may_retry(self, failures: int, elapsed_seconds: float = 0.0) -> bool:
         """`failures` in a row so far, the last one included."""
-        return failures < self.attempts
+        return failures < self.attempts and elapsed_seconds < self.budget_seconds
 
     def wait_seconds(self, failures: int, rng: random.Random) -> float:
         """The wait after the `failures`-th failure in a row; 1 is the first."""

@@ -260,6 +260,8 @@ class FakeUpstream:
         if wanted and span is None:
             return Outgoing(416, [("content-range", f"bytes */{size}")])
         start, stop = span or (0, size)
+        if span and fault.range_limit_bytes is not None:
+            stop = min(stop, start + fault.range_limit_bytes)
         if span:
             headers.append(("content-range", f"bytes {start}-{stop - 1}/{size}"))
         return Outgoing(206 if span else 200, headers, stop - start, self._pieces(digest, start, stop))

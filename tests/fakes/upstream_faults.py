@@ -17,6 +17,8 @@ class Fault:
     bytes_per_second: float | None = None
     content_range: str | None = None
     ignore_range: bool = False
+    range_limit_bytes: int | None = None
+    """a 206 carries at most so much of the range that was asked for"""
     wrong_bytes: bool = False
     short_by_bytes: int = 0
     """an honest Content-Length of a body that is too short"""

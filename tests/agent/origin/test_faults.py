@@ -225,3 +225,20 @@ async def test_no_byte_of_wrong_content_is_hidden_from_the_digest(autojump_clock
     async with open_upstream() as upstream:
         upstream.faults.add(Fault(wrong_bytes=True))
         assert Digest.of(await read(upstream)) != Digest.of(LAYER)
+
+
+async def test_ranges_that_are_shorter_than_asked_for_are_put_together(autojump_clock: object) -> None:
+    async with open_upstream() as upstream:
+        upstream.faults.add(Fault(range_limit_bytes=300_000))
+        assert await read(upstream, 1000, 900_000) == LAYER[1000:900_000]
+        assert len(upstream.requests) == 3
+
+
+async def test_a_registry_that_gives_a_few_bytes_of_a_range_at_a_time_is_given_up(
+    autojump_clock: object,
+) -> None:
+    async with open_upstream() as upstream:
+        upstream.faults.add(Fault(range_limit_bytes=5))
+        with pytest.raises(ContentError, match="sends only 1020 of 2000 bytes"):
+            await read(upstream, 1000, 2000)
+        assert len(upstream.requests) == 4

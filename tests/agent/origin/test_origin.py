@@ -212,3 +212,15 @@ async def test_a_head_that_drips_without_end_has_a_deadline(autojump_clock: obje
             with pytest.raises(SourceError, match="no answer in time"):
                 await origin.get_manifest(Repository.of(address, "app"), "latest")
         nursery.cancel_scope.cancel()
+
+
+async def test_a_registry_that_does_not_answer_is_not_asked_for_a_tag_again_and_again(
+    autojump_clock: object,
+) -> None:
+    async with open_upstream() as upstream, open_origin(upstreams_of(upstream), None, options()) as origin:
+        upstream.faults.add(Fault(stall_before_answer=True))
+        started = trio.current_time()
+        with pytest.raises(SourceError, match="no answer in time"):
+            await origin.head_manifest(app(upstream), "latest")
+        assert trio.current_time() - started < 30
+        assert len(upstream.requests) == 1

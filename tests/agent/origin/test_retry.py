@@ -70,6 +70,7 @@ def test_waits_grow_to_a_limit_and_fit_into_seconds() -> None:
     assert all(0.1 * 2**n <= wait <= 0.2 * 2**n for n, wait in enumerate(waits))
     assert policy.wait_seconds(1000, rng) <= policy.max_wait_seconds
     assert [policy.may_retry(failures) for failures in (1, 3, 4)] == [True, True, False]
+    assert not policy.may_retry(1, elapsed_seconds=5)
 
 
 def test_content_ranges_are_read_strictly() -> None:
