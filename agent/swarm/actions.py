@@ -28,7 +28,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Decline `peer`'s offer."""
+    """Decline `peer`'s offer or request. With the reason "gone": break off what is being sent of this chunk, its bytes
+    turned out wrong."""
 
     peer: NodeId
     index: int

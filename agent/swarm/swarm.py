@@ -416,7 +416,9 @@ class Swarm:
         """When neighbours are told everything anew, because nothing moves though we want something."""
         if self._moved_at is None or not self._peers or self._arrivals.bits or not self._missing():
             return float("inf")
-        return self._moved_at + self._policy.renew_seconds * (1 << min(self._renewals, _MOST_RENEWALS_DOUBLED))
+        return self._moved_at + self._policy.renew_seconds * (
+            1 << min(self._renewals, _MOST_RENEWALS_DOUBLED)
+        )
 
     def _on_moved(self, now: float) -> None:
         self._moved_at = now

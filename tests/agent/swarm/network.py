@@ -132,7 +132,8 @@ class Node:
                     self, peer, lambda node, now: node.event(node.swarm.on_request(self.id, index, now))
                 )
             case actions.Reject(peer, index, reason):
-                self._drop_upload(peer, index)
+                if reason == "gone":
+                    self._drop_upload(peer, index)
                 network.post(self, peer, lambda node, now: node.on_reject(self.id, index, reason, now))
             case actions.Send(peer, index):
                 self._send(peer, index)

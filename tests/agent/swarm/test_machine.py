@@ -73,8 +73,8 @@ class SwarmMachine(RuleBasedStateMachine):
                     self.transfers[peer, index] = expected
                 case act.Cancel(peer, index):
                     del self.transfers[peer, index]
-                case act.Reject(peer, index):
-                    self.sends.discard((peer, index))
+                case act.Reject(peer, index, "gone"):
+                    self.sends.remove((peer, index))
                 case act.Forget(chunks):
                     for index in chunks:
                         self.held.pop(index, None)
