@@ -126,6 +126,7 @@ class DirectoryMachine(RuleBasedStateMachine):
                 held |= member.have
             assert swarm.held() == held
             assert held | swarm.leased | swarm.raced | swarm.free() == swarm.full
+            assert not swarm.free() & (held | swarm.leased | swarm.raced)
 
     @invariant()
     def every_lease_has_a_live_holder_and_is_counted(self) -> None:
@@ -175,5 +176,5 @@ class DirectoryMachine(RuleBasedStateMachine):
 
 TestDirectory = DirectoryMachine.TestCase
 TestDirectory.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -60,7 +60,7 @@ calls = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(calls, st.sampled_from([0.0, 0.3, 3.0, 20.0])), max_size=20))
 def test_any_calls_are_answered_and_leave_the_books_in_order(steps: list[tuple[Announce, float]]) -> None:
     tracker = Tracker(CLUSTER, random.Random(4))

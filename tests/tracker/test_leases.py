@@ -379,3 +379,18 @@ def test_the_wait_after_a_restart_has_an_end() -> None:
         if node.leases:
             break
     assert 5 < n / 10 < 7
+
+
+def test_what_is_raced_is_not_leased_once_more_when_the_stuck_lease_runs_out(tracker: Tracker) -> None:
+    stuck, racer, third = FakeNode(1), FakeNode(2, starving=True), FakeNode(3, leases_wanted=4)
+    stuck.call(tracker, 0)
+    racer.held = third.held = set(range(100)) - span(stuck)
+    for tenth in range(10, 60):
+        tracker.on_timer(tenth / 10)
+        for lease in list(racer.leases.values())[: tenth % 20 == 0]:
+            racer.read(lease, 1)
+        racer.call(tracker, tenth / 10)
+        third.call(tracker, tenth / 10)
+    assert tracker.counters.leases_expired == 1
+    assert racer.ever_leased
+    assert not third.ever_leased
