@@ -7,7 +7,6 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from tests.fakes.images import Image, Layer, disk_layer, make_image
@@ -15,6 +14,7 @@ from tests.fakes.images import Image, Layer, disk_layer, make_image
 # Like images in the wild: most of the bytes in one layer, and some small ones.
 _SHARES = (0.40, 0.24, 0.16, 0.11, 0.06, 0.03)
 _LONGEST_PATH_BYTES = 100
+_BLOCK_BYTES = 512
 
 
 def make_machine_image(size_bytes: int) -> Image:
@@ -31,16 +31,16 @@ def _layers(size_bytes: int) -> Iterator[Layer]:
 
 
 def _up_to(limit_bytes: int, files: Iterator[tuple[str, Path]]) -> Iterator[tuple[str, Path]]:
-    """The next files until they are `limit_bytes`; one that would be too much is passed over."""
+    """The next files whose entries in a tar are about `limit_bytes`. Those larger than a layer are left out."""
     total = 0
-    while total < limit_bytes:
-        for name, path in islice(files, 1):
-            size = path.stat().st_size
-            if total + size <= limit_bytes * 1.05:
-                total += size
-                yield name, path
-            break
-        else:
+    for name, path in files:
+        entry_bytes = _BLOCK_BYTES + path.stat().st_size
+        entry_bytes += -entry_bytes % _BLOCK_BYTES
+        if entry_bytes > limit_bytes:
+            continue
+        yield name, path
+        total += entry_bytes
+        if total + entry_bytes / 2 > limit_bytes:
             return
 
 

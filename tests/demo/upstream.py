@@ -23,6 +23,7 @@ from tests.fakes.publish import push_image
 Kind = Literal["docker-registry", "fake"]
 
 _REGISTRY = "demo.example"
+_FAKE = (sys.executable, "-m", "tests.fakes.upstream")
 _LOOPBACK = ("localhost", "127.")
 
 
@@ -85,17 +86,9 @@ async def _open_fake(directory: Path) -> AsyncIterator[_Opened]:
     directory.mkdir(parents=True)
     record = directory / "record"
     record.touch()
-    command = [
-        sys.executable,
-        "-m",
-        "tests.fakes.upstream",
-        "--directory",
-        directory / "data",
-        "--log",
-        record,
-    ]
+    options: list[str | Path] = ["--directory", directory / "data", "--log", record]
     listening = r'"url": "([^"]+)"'
-    async with open_daemon(command, log=directory / "log", ready=listening) as daemon:
+    async with open_daemon([*_FAKE, *options], log=directory / "log", ready=listening) as daemon:
         url = (await daemon.wait_log(listening)).group(1)
 
         def bytes_sent() -> int:
