@@ -57,6 +57,8 @@ def choose_chunk(
             candidates &= level
             break
     sample = _sample(candidates, rng)
+    if len(sample) == 1:
+        return sample[0]
     return min(sample, key=lambda index: sum(held >> index & 1 for held in holdings))
 
 

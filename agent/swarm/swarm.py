@@ -123,7 +123,7 @@ class Swarm:
             times += [at + self._policy.offer_seconds for at in peer.offered.values()]
             if peer.quiet_until > now:
                 times.append(peer.quiet_until)
-        if self._could_be_late():
+        if self._could_be_late(self._missing()):
             times.append(self._arrivals.next_late(self._policy.late_seconds, now))
         return min(times)
 
@@ -366,17 +366,15 @@ class Swarm:
             return 0
         return max(self._policy.downloads + self._policy.ahead - self._arrivals.incoming, 0)
 
-    def _could_be_late(self) -> bool:
+    def _could_be_late(self, missing: int) -> bool:
         """Nothing is left to ask for but the last few chunks."""
         return (
-            0 < self._arrivals.incoming <= self._policy.late_chunks
-            and len(self._peers) > 1
-            and not self._missing()
+            not missing and 0 < self._arrivals.incoming <= self._policy.late_chunks and len(self._peers) > 1
         )
 
-    def _late(self, now: float) -> int:
+    def _late(self, missing: int, now: float) -> int:
         """Chunks that have been under way for long while nothing else is left: a second source may bring them."""
-        if not self._could_be_late():
+        if not self._could_be_late(missing):
             return 0
         return self._arrivals.late(self._policy.late_seconds, now) & ~self._reading
 
@@ -390,7 +388,7 @@ class Swarm:
         expected = self._arrivals.expected(index)
         if expected is None:
             return None if self._free() else "busy"
-        if self._arrivals.is_from(index, node) or not self._late(now) >> index & 1:
+        if self._arrivals.is_from(index, node) or not self._late(self._missing(), now) >> index & 1:
             return "taken"
         return "unvouched" if vouch is not None and vouch.chunk != expected else None
 
@@ -408,9 +406,10 @@ class Swarm:
         return [Ban(liar, index, _BELIED), *self._forget(alone & self._have)]
 
     def _news(self, now: float) -> News:
-        late = self._late(now)
+        missing = self._missing()
+        late = self._late(missing, now)
         free = max(self._free(), 1) if late else self._free()
-        return News(self._have, self._missing() | late, free, self._urgent & ~self._have)
+        return News(self._have, missing | late, free, self._urgent & ~self._have)
 
     def _renew_at(self) -> float:
         """When neighbours are told everything anew, because nothing moves though we want something."""
