@@ -72,23 +72,24 @@ class OpenResponse:
     async def close(self) -> None:
         """Give the connection back. A short rest of the body is read for that; else the connection is closed."""
         try:
-            await self._finish()
+            await self._read_short_rest()
         finally:
+            with trio.CancelScope(shield=True):
+                await self._end_now()
             on_close, self._on_close = self._on_close, None
             if on_close is not None:
                 on_close()
 
-    async def _finish(self) -> None:
+    async def _read_short_rest(self) -> None:
         rest = 0 if self._response.request.method == "HEAD" else self.content_length
-        if not self._ended and self._pieces is None and rest is not None and rest <= _REST_BYTES:
-            with trio.move_on_after(_REST_SECONDS):
-                try:
-                    while await self._next_piece():
-                        pass
-                except TRANSPORT_FAILURES:
-                    self._ended = True
-        with trio.CancelScope(shield=True):
-            await self._end_now()
+        if self._ended or self._pieces is not None or rest is None or rest > _REST_BYTES:
+            return
+        with trio.move_on_after(_REST_SECONDS):
+            try:
+                while await self._next_piece():
+                    pass
+            except TRANSPORT_FAILURES:
+                self._ended = True
 
     async def _end_now(self) -> None:
         """Waits for nothing: the stream is broken off, so that reading ends with what is buffered."""

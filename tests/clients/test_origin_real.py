@@ -14,9 +14,11 @@ from agent.origin.credentials import CredentialStore
 from agent.origin.origin import Origin, open_origin
 from agent.origin.upstream import Upstream
 from tests.clients.registry import HTPASSWD_PASSWORD, HTPASSWD_USER, Registry, basic_auth, open_registry
+from tests.clients.skopeo import Skopeo
 from tests.clients.token_server import SERVICE, open_token_server
 from tests.fakes.images import Image, make_image, random_layer
-from tests.fakes.publish import push_image
+from tests.fakes.publish import push_image, write_layout
+from tests.fakes.upstream import open_upstream
 
 LAYER_BYTES = 3_000_000
 
@@ -125,3 +127,19 @@ async def test_a_public_image_comes_with_an_anonymous_token(scratch: Path) -> No
             await push_image(image, registry.url, "team/app", "latest", headers=bearer)
             async with open_origin([upstream_of(registry)]) as origin:
                 await pull_and_check(origin, registry, image)
+
+
+@pytest.mark.real("skopeo")
+async def test_skopeo_pushes_to_the_fake_registry_and_pulls_from_it(scratch: Path) -> None:
+    """The demo falls back to the fake where there is no docker-registry: a client that is not ours must get along."""
+    image = image_of_two_layers()
+    write_layout(image, scratch / "layout", "made")
+    async with open_upstream(directory=scratch) as upstream:
+        skopeo = Skopeo.in_directory(scratch / "skopeo", insecure=(upstream.host,))
+        target = f"docker://{upstream.host}/team/app:latest"
+        await skopeo.skopeo("copy", "--preserve-digests", f"oci:{scratch / 'layout'}:made", target)
+        found = upstream.shelf.find_manifest("team/app", "latest")
+        assert found is not None
+        assert found[0] == str(image.manifest.digest)
+        await skopeo.copy_to_directory(f"{upstream.host}/team/app:latest", scratch / "copied")
+        assert (scratch / "copied/manifest.json").read_bytes() == found[1].body
