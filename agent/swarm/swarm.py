@@ -32,19 +32,17 @@ from enum import Enum
 from agent.content.chunk_map import ChunkMap
 from agent.content.chunk_set import ChunkSet
 from agent.content.digest import Digest
-from agent.swarm.actions import Action, Ban, Cancel, Forget, Offer, Reject, Request, Send
+from agent.swarm.actions import Action, Ban, Cancel, Forget, Reject, Request, Send
 from agent.swarm.arrivals import Arrivals
 from agent.swarm.bulletin import Bulletin, News
-from agent.swarm.choosing import choose_chunk, choose_receiver
 from agent.swarm.claim_book import ClaimBook
 from agent.swarm.peer_record import PeerRecord
 from agent.swarm.policy import SwarmPolicy
-from agent.swarm.spread import Spread
+from agent.swarm.uploads import Uploads
 from agent.wire.node_id import NodeId
 from agent.wire.vouch import Notary, Vouch
 
 _BELIED = "vouched for a chunk that the registry belies"
-_LONGEST_QUIET_SECONDS = 30.0
 _MOST_RENEWALS_DOUBLED = 4
 
 
@@ -70,7 +68,6 @@ class Swarm:
         self.chunks = chunks
         self.claims = ClaimBook(blob, chunks.size, notary)
         self._policy = policy
-        self._rng = rng
         self._all = (1 << chunks.count) - 1
         self._have = have.bits & self._all
         self._reading = 0
@@ -78,7 +75,7 @@ class Swarm:
         self._peers: dict[NodeId, PeerRecord] = {}
         self._senders: dict[int, NodeId] = {}
         self._unvouched = 0
-        self._spread = Spread(self._all)
+        self._uploads = Uploads(self._all, policy, rng)
         self._urgent = 0
         self._moved_at: float | None = None
         self._renewals = 0
@@ -118,11 +115,9 @@ class Swarm:
 
     def next_timer(self, now: float) -> float:
         """When on_timer has something to do (a past time: now); infinity for never."""
-        times = [self._bulletin.due(self._news(now)) if self._peers else float("inf"), self._renew_at()]
-        for peer in self._peers.values():
-            times += [at + self._policy.offer_seconds for at in peer.offered.values()]
-            if peer.quiet_until > now:
-                times.append(peer.quiet_until)
+        times = [self._uploads.next_timer(self._peers.values(), now), self._renew_at()]
+        if self._peers:
+            times.append(self._bulletin.due(self._news(now)))
         if self._could_be_late(self._missing()):
             times.append(self._arrivals.next_late(self._policy.late_seconds, now))
         return min(times)
@@ -179,11 +174,7 @@ class Swarm:
         offered = peer is not None and peer.offered.pop(index, None) is not None
         if peer is None or not offered or not self._have >> index & 1:
             return [Reject(node, index, "not offered"), *self._settle(now)]
-        peer.on_heard()
-        peer.sending.add(index)
-        peer.want &= ~(1 << index)
-        peer.free = max(peer.free - 1, 0)
-        self._spread.count(index)
+        self._uploads.accept(peer, index)
         return [Send(node, index), *self._settle(now)]
 
     def on_reject(self, node: NodeId, index: int, reason: str, now: float) -> list[Action]:
@@ -342,14 +333,7 @@ class Swarm:
         self._senders.clear()
 
     def on_timer(self, now: float) -> list[Action]:
-        for peer in self._peers.values():
-            expired = [i for i, at in peer.offered.items() if now >= at + self._policy.offer_seconds]
-            for index in expired:
-                del peer.offered[index]
-            if expired:
-                wait = self._policy.offer_seconds * (1 << peer.silences)
-                peer.quiet_until = now + min(wait, _LONGEST_QUIET_SECONDS)
-                peer.silences = min(peer.silences + 1, 10)
+        self._uploads.expire(self._peers.values(), now)
         if now >= self._renew_at():
             self._bulletin.doubt(self._all)
             self._moved_at = now
@@ -427,29 +411,12 @@ class Swarm:
         """After every event: use free upload slots, tell what changed (batched)."""
         if self._moved_at is None:
             self._moved_at = now
-        actions = self._offers(now)
+        actions: list[Action] = [*self._uploads.offer(self._peers.values(), self._have, self.claims, now)]
         news = self._news(now)
         self._bulletin.observe(news)
         tell = self._bulletin.tell(news, now)
         if tell is not None and self._peers:
             actions.append(tell)
-        return actions
-
-    def _offers(self, now: float) -> list[Action]:
-        actions: list[Action] = []
-        slots = self._policy.uploads + self._policy.ahead
-        busy = sum(len(peer.offered) + len(peer.sending) for peer in self._peers.values())
-        while busy < slots:
-            choice = choose_receiver(self._peers.values(), self._have, self._rng, now)
-            if choice is None:
-                break
-            peer, bits = choice
-            offered = ChunkSet.of(index for other in self._peers.values() for index in other.offered).bits
-            holdings = [other.have for other in self._peers.values()]
-            index = choose_chunk(bits, peer.urgent, offered, self._spread.levels, holdings, self._rng)
-            peer.offered[index] = now
-            actions.append(Offer(peer.node, index, self.claims.vouch_for(index)))
-            busy += 1
         return actions
 
     def _remove(self, node: NodeId) -> bool:

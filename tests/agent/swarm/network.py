@@ -27,7 +27,7 @@ from agent.wire.vouch import Vouch
 BLOB = Digest("sha256", "ab" * 32)
 SILENCE_SECONDS = 3.0
 CHECK_SECONDS = 0.001
-_QUANTA = 4
+_QUANTA = 2
 
 
 def node_id(number: int) -> NodeId:
