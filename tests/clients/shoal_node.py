@@ -4,6 +4,7 @@ A node keeps its data directory: opening another one there is what a restart is.
 its admin socket, what it takes of the machine from /proc.
 """
 
+import hashlib
 import json
 import re
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import trio
 
+from agent.content.digest import Digest
 from agent.content.errors import SourceError
 from agent.http.client import HttpClient
 from tests.clients.daemon import Daemon, open_daemon
@@ -66,12 +68,13 @@ class ShoalNode:
         last: dict[str, Any] = json.loads(lines.splitlines()[-1])
         return last
 
-    def has_blob(self, digest: object) -> bool:
-        return (self.store / "blobs" / str(digest).replace(":", "/", 1)).exists()
-
-    @property
-    def store(self) -> Path:
-        return self.directory / "store"
+    def blob_sha256(self, digest: Digest) -> str | None:
+        """Of the bytes that the store has under this digest; None where it has none."""
+        try:
+            with (self.directory / "store" / "blobs" / digest.algorithm / digest.hex).open("rb") as blob:
+                return hashlib.file_digest(blob, "sha256").hexdigest()
+        except FileNotFoundError:
+            return None
 
     # ---- what it takes of the machine
 
@@ -159,9 +162,10 @@ async def open_shoal(
 
 @asynccontextmanager
 async def open_tracker(
-    log: Path, *, host: str = "127.0.0.1", port: int = 0, namespace: str | None = None, **settings: str
+    log: Path, *, host: str = "127.0.0.1", namespace: str | None = None, **settings: str
 ) -> AsyncIterator[ShoalTracker]:
-    values = {"tracker.listen": f"{host}:{port}"}
+    """`settings` as for open_shoal."""
+    values = {"tracker.listen": f"{host}:0"}
     values |= {key.replace("__", "."): value for key, value in settings.items()}
     log.unlink(missing_ok=True)
     async with open_daemon(
