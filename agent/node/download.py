@@ -42,6 +42,7 @@ class Download:
         """`size` None: nobody has told it yet."""
         self.digest = digest
         self.size = size
+        self.known_size = size  # what others say it is; `size` once the partial blob is made for it
         self._size_was_given = size is not None
         self.source = source
         self.services = services

@@ -20,11 +20,13 @@ class DownloadMember:
         self._told_have: int | None = None
         self._told_claims = 0
         self._cursor = 0
+        self._seen_bytes = 0
 
     def report(self, full: bool) -> SwarmReport:
         download, reads = self._download, self._download.reads
-        if full:
-            self._told_have, self._told_claims, self._cursor = None, 0, 0
+        if full:  # but the cursor: it tells a restarted tracker that others hold chunks which it does not know of yet
+            self._told_have, self._told_claims = None, 0
+        self._notice_bytes()
         session = download.session
         have = None if session is None else session.swarm.have
         changed = have is not None and have.bits != self._told_have
@@ -48,29 +50,43 @@ class DownloadMember:
             no_ranges=reads.no_ranges,
         )
 
+    def _notice_bytes(self) -> None:
+        """On a slow line bytes come long before a whole chunk does: that is no standstill."""
+        download = self._download
+        links = [] if download.session is None else download.session.neighbours.values()
+        seen = download.reads.progress_bytes + sum(link.bytes_received for link in links)
+        if seen > self._seen_bytes:
+            download.moved_at = trio.current_time()
+        self._seen_bytes = seen
+
     def unsent_claims(self) -> tuple[Claim, ...]:
         claims = self._download.reads.claims[self._told_claims :]
         self._told_claims += len(claims)
         return tuple(Claim(index, chunk) for index, chunk in claims)
 
     def on_answer(self, answer: SwarmAnswer) -> None:
+        download, reads = self._download, self._download.reads
         self._cursor = answer.cursor
-        self._download.start_soon(self._apply, answer)
+        download.others = answer.participants > 1
+        if download.known_size is None:
+            download.known_size = answer.size
+        if answer.pause_seconds:
+            reads.paused_until = max(reads.paused_until, trio.current_time() + answer.pause_seconds)
+        for lease in answer.ended_leases:
+            reads.end(lease)
+        if answer.body is None:
+            for given in answer.leases:
+                reads.start(given)  # at once: what the next report does not list is given up
+        download.start_soon(self._apply, answer)
 
     async def _apply(self, answer: SwarmAnswer) -> None:
         download = self._download
-        download.others = answer.participants > 1
-        if answer.pause_seconds:
-            pause = trio.current_time() + answer.pause_seconds
-            download.reads.paused_until = max(download.reads.paused_until, pause)
         if answer.body is not None:
             await download.store_whole(answer.body)
             return
-        size = answer.size if download.size is None else download.size
-        if download.session is None and size is not None:
-            # Without its chunks a lease could only be read as all of the blob, and peers could not be met.
+        if download.known_size is not None:
             try:
-                await download.begin(size)
+                await download.begin(download.known_size)
             except DiskError as error:
                 download.fatal = error
                 download.touch()
@@ -78,10 +94,6 @@ class DownloadMember:
             except ShoalError as error:
                 download.on_read_failed(error)
                 return
-        for lease in answer.ended_leases:
-            download.reads.end(lease)
-        for given in answer.leases:
-            download.reads.start(given)
         session, partial = download.session, download.partial
         if session is not None and partial is not None:
             claims = [(claim.index, claim.chunk) for claim in answer.claims]

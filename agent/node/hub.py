@@ -191,7 +191,9 @@ class SwarmHub:
             link.send(wire.Reject(message.channel, None, f"the blob has {session.swarm.chunks.size} bytes"))
         else:
             self._remote[link][message.channel] = session
-            self._greet(session, link)  # first: without it, the offers that come next would mean nothing there
+            self._greet(
+                session, link
+            )  # first: without it, the offers that come next would mean nothing there
             try:
                 session.on_interest(link, message)
             except ValueError as error:

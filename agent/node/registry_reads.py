@@ -58,6 +58,7 @@ class RegistryReads:
         self._reads: list[_Read] = []
         self._finished: list[LeaseReport] = []
         self._fallback = Fallback(download.services.rng)
+        self.progress_bytes = 0
 
     @property
     def is_reading(self) -> bool:
@@ -127,13 +128,11 @@ class RegistryReads:
 
     async def _run(self, read: _Read) -> None:
         download = self._download
-        session = download.session
-        if session is not None and read.stop:
-            session.perform(
-                session.swarm.on_reading(ChunkSet.run(read.start, read.stop), trio.current_time())
-            )
         try:
             with read.scope:
+                if read.stop and download.known_size is not None:
+                    await download.begin(download.known_size)
+                    self._mark(ChunkSet.run(read.start, read.stop))
                 await self._stream(read)
         except DiskError as error:
             download.fatal = error
@@ -143,16 +142,22 @@ class RegistryReads:
             self._reads.remove(read)
             if read.lease is not None and read.next == read.stop:
                 self._finished.append(_report(read))
-            if download.session is not None:
-                swarm = download.session.swarm
-                chunks = (
-                    ChunkSet.run(read.start, read.stop)
-                    if not self.no_ranges
-                    else ChunkSet.full(swarm.chunks.count)
-                )
-                download.session.perform(swarm.on_read_ended(chunks, trio.current_time()))
+            self._unmark(read)
             download.touch()
             download.services.tracker.wake()
+
+    def _mark(self, chunks: ChunkSet) -> None:
+        """We read these now: they need not come from elsewhere."""
+        session = self._download.session
+        if session is not None:
+            session.perform(session.swarm.on_reading(chunks, trio.current_time()))
+
+    def _unmark(self, read: _Read) -> None:
+        session = self._download.session
+        if session is not None:
+            count = session.swarm.chunks.count
+            chunks = ChunkSet.full(count) if self.no_ranges else ChunkSet.run(read.start, read.stop)
+            session.perform(session.swarm.on_read_ended(chunks, trio.current_time()))
 
     def _on_failure(self, error: ShoalError) -> None:
         download = self._download
@@ -202,8 +207,7 @@ class RegistryReads:
         await download.begin(len(ahead) if reader.total_size is None else reader.total_size)
         assert download.session is not None
         read.stop = download.session.swarm.chunks.count
-        everything = ChunkSet.full(read.stop)
-        download.session.perform(download.session.swarm.on_reading(everything, trio.current_time()))
+        self._mark(ChunkSet.full(read.stop))
         await self._take(read, reader, ahead)
 
     async def _take(self, read: _Read, reader: ContentReader, ahead: bytes) -> None:
@@ -215,8 +219,7 @@ class RegistryReads:
         index, stop = chunks.index_at(reader.start), read.stop
         if index < read.start:
             self.no_ranges, stop = True, chunks.count
-            everything = ChunkSet.full(stop)
-            download.session.perform(download.session.swarm.on_reading(everything, trio.current_time()))
+            self._mark(ChunkSet.full(stop))
         rest = memoryview(ahead)
         for number in range(index, stop):
             buffer = bytearray(chunks.length(number))
@@ -231,6 +234,7 @@ class RegistryReads:
                 buffer[filled : filled + count] = rest[:count]
                 rest, filled = rest[count:], filled + count
                 read.progress_bytes += count
+                self.progress_bytes += count
             await self._keep(read, number, buffer)
             read.next = max(read.next, min(number + 1, read.stop))
 

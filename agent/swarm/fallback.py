@@ -19,8 +19,8 @@ _BROKEN_SECONDS = 15.0
 class Situation:
     """has_tracker: one is configured. tracker_silent_since: None while it answers. cluster_nodes: as last heard.
 
-    began_at: the download's start. moved_at: when a chunk last came, from wherever. peers_moved_at: when a neighbour last
-    brought one, None where there is no neighbour. reading: a read is under way already.
+    began_at: the download's start. moved_at: when a chunk last came, from wherever. peers_moved_at: when a
+    neighbour last brought one, None where there is no neighbour. reading: a read is under way already.
     """
 
     has_tracker: bool
@@ -47,7 +47,9 @@ class Fallback:
         if situation.tracker_silent_since is None:
             return situation.moved_at + _BROKEN_SECONDS * (1 + self._share)
         patient_until = situation.tracker_silent_since + _PATIENCE_SECONDS
+        stalled_since = max(situation.began_at, situation.tracker_silent_since)
         if situation.peers_moved_at is not None:
             patient_until = max(patient_until, situation.peers_moved_at + _PATIENCE_SECONDS)
+            stalled_since = max(stalled_since, situation.peers_moved_at)  # it stalls for all of them at once
         spread = min(situation.cluster_nodes * _WAIT_PER_NODE_SECONDS, _LONGEST_WAIT_SECONDS)
-        return max(patient_until, situation.began_at + self._share * spread)
+        return max(patient_until, stalled_since + self._share * spread)

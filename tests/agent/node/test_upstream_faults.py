@@ -1,4 +1,6 @@
-"""A registry that fails in every way: the client gets the right bytes or a clear error, the store holds nothing wrong."""
+"""A registry that fails in every way: the client gets the right bytes or a clear error, the store holds nothing
+wrong.
+"""
 
 import random
 from pathlib import Path
