@@ -60,7 +60,7 @@ async def run_demo(order: Order, directory: Path, view: View) -> Summary:
     """Raises DaemonFailed where the registry or the tracker does not start; a node that fails is in the summary."""
     nodes = [NodeProgress(f"node-{number}") for number in range(1, order.nodes + 1)]
     async with _open_upstream(order, directory, view) as upstream:
-        view.work_on(f"starting a tracker and {order.nodes} agents")
+        view.work_on("starting tracker and agents")
         async with open_tracker(directory / "tracker.log") as tracker:
             await Rollout(upstream, tracker.url, directory, nodes, view).run()
         view.work_on("verifying every digest")
@@ -121,7 +121,7 @@ class Rollout:
             for node in self._nodes:
                 nursery.start_soon(self._run_node, node)
             await self._ready.wait()
-            text = f"a tracker and {len(self._nodes)} agents, each a process with a store of its own"
+            text = f"a tracker, and {len(self._nodes)} x `shoal agent`, each with a store of its own"
             self._view.say("cluster", text)
             await self._show()
 

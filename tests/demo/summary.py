@@ -12,6 +12,8 @@ from rich.text import Text
 from tests.demo.progress import NodeProgress
 from tests.demo.verification import Verdict
 
+REGISTRY_COLOUR, PEERS_COLOUR = "yellow", "cyan"
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -78,8 +80,12 @@ class Summary:
         share = self.peer_bytes / received if received else 0.0
         table.add_row("time", f"{self.seconds:.1f} s", f"until the last of {self.nodes} nodes had it")
         table.add_row("image", image, "")
-        table.add_row("registry", registry, f"{self.registry_copies:.2f} times the image, {by_whom}")
-        table.add_row("peers", peers, f"{share:.0%} of all bytes")
+        table.add_row(
+            Text("registry", REGISTRY_COLOUR),
+            registry,
+            f"{self.registry_copies:.2f} times the image, {by_whom}",
+        )
+        table.add_row(Text("peers", PEERS_COLOUR), peers, f"{share:.0%} of all bytes")
         if self.verified:
             table.add_row(
                 "verified", Text("yes", "bold green"), f"{self.digests} digests on {self.nodes} nodes"

@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tests.demo.progress import NodeProgress
-from tests.demo.summary import Summary, megabytes
+from tests.demo.summary import PEERS_COLOUR, REGISTRY_COLOUR, Summary, megabytes
 
 _BAR_CELLS = 32
-_REGISTRY, _PEERS = "yellow", "cyan"
+_COLOURS = {"registry": REGISTRY_COLOUR, "peers": PEERS_COLOUR}
 
 
 class View:
@@ -25,7 +25,8 @@ class View:
     def say(self, what: str, text: str) -> None:
         """One line of the story; `what` in a few letters."""
         self.stop_work()
-        self._console.print(Text.assemble((f"{what:>9}  ", "bold cyan"), text), soft_wrap=True)
+        label = (f"{what:>9}  ", f"bold {_COLOURS.get(what, '')}")
+        self._console.print(Text.assemble(label, text), soft_wrap=True)
 
     def work_on(self, text: str) -> None:
         """A spinner, on a terminal, until the next thing is said or shown."""
@@ -61,7 +62,8 @@ class View:
 
     def show_summary(self, summary: Summary) -> None:
         self.stop_work()
-        self._console.print(summary.as_table())
+        if summary.image_bytes:
+            self._console.print(summary.as_table())
         for problem in summary.problems:
             self._console.print(Text(problem, "red"), soft_wrap=True)
 
@@ -79,7 +81,7 @@ class Shown:
 
 def _lines(nodes: Sequence[NodeProgress]) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_column(justify="right", width=9, style="bold cyan")
+    table.add_column(justify="right", width=9, style="bold")
     table.add_column(width=_BAR_CELLS)
     table.add_column(justify="right", width=9)
     table.add_column(justify="right", width=9)
@@ -89,7 +91,7 @@ def _lines(nodes: Sequence[NodeProgress]) -> Table:
             table.add_row(node.name, Text(node.failure, "red", overflow="ellipsis", no_wrap=True))
             continue
         rate = megabytes(int(node.bytes_per_second)) + "/s"
-        share = Text(f"{node.share_from_peers:4.0%} from peers", _PEERS if node.peer_bytes else "dim")
+        share = Text(f"{node.share_from_peers:4.0%} from peers", PEERS_COLOUR if node.peer_bytes else "dim")
         table.add_row(node.name, _bar(node), megabytes(node.done_bytes), Text(rate, "dim"), share)
     return table
 
@@ -101,5 +103,7 @@ def _bar(node: NodeProgress) -> Text:
     done = min(round(_BAR_CELLS * node.done_bytes / node.total_bytes), _BAR_CELLS)
     peers = round(done * node.share_from_peers)
     return Text.assemble(
-        ("━" * (done - peers), _REGISTRY), ("━" * peers, _PEERS), ("━" * (_BAR_CELLS - done), "bright_black")
+        ("━" * (done - peers), REGISTRY_COLOUR),
+        ("━" * peers, PEERS_COLOUR),
+        ("━" * (_BAR_CELLS - done), "bright_black"),
     )
