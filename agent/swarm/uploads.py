@@ -29,7 +29,9 @@ class Uploads:
     def offer(self, peers: Collection[PeerRecord], have: int, claims: ClaimBook, now: float) -> list[Offer]:
         """Offers for the free slots, noted in the peers' records."""
         offers: list[Offer] = []
-        busy = sum(len(peer.offered) + len(peer.sending) for peer in peers)
+        busy = 0
+        for peer in peers:
+            busy += len(peer.offered) + len(peer.sending)
         while busy + len(offers) < self._policy.uploads + self._policy.ahead:
             choice = choose_receiver(peers, have, self._rng, now)
             if choice is None:

@@ -270,6 +270,7 @@ class Node:
         count = self.swarm.chunks.count
         if all(self.content[index] == truth(index) for index in range(count)):
             self.whole_at = self.network.now
+            self.network.changed = True
             self.swarm.on_whole(truth(index) for index in range(count))
         else:
             self.mismatches += 1
@@ -303,6 +304,7 @@ class Network:
         self.bans: Counter[NodeId] = Counter()
         self.check: Callable[[Node], None] | None = None
         self.bytes_sent = 0.0
+        self.changed = True
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = 0
         self._link_number = 0
@@ -388,6 +390,7 @@ class Network:
         for peer in list(node.links):
             self.cut(node, peer)
         node.gone = True
+        self.changed = True
 
     def _end_link(self, node: Node, peer: NodeId) -> None:
         del node.links[peer]
@@ -409,7 +412,11 @@ class Network:
 
     def run(self, until: float = 1e4, patient: bool = False) -> float:
         """Returns the time when the last of them was done (or it stopped). patient: go on though all are done."""
-        while self._heap and (patient or self.unfinished):
+        self.changed = True
+        while self._heap:
+            if self.changed and not patient and not self.unfinished:
+                break
+            self.changed = False
             when, _, what = heapq.heappop(self._heap)
             if when > until:
                 break

@@ -273,6 +273,6 @@ class SwarmMachine(RuleBasedStateMachine):
 
 
 SwarmMachine.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestSwarmMachine = SwarmMachine.TestCase
