@@ -37,9 +37,28 @@ class _Image(click.ParamType[Reference]):
             self.fail(str(error), param, context)
 
 
+def _in_a_directory(context: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+    """Something new may be made there; better said now than when everything is done."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise click.BadParameter(f"{path.absolute().parent} is not a directory", context, param)
+    return path
+
+
+def _new(context: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and path.exists():
+        raise click.BadParameter(f"{path} is there already", context, param)
+    return _in_a_directory(context, param, path)
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--image", type=_Image(), help="Pull this from its registry, with your credentials.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the summary there, too.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_in_a_directory,
+    help="Write the summary there, too.",
+)
 @click.option("--nodes", type=click.IntRange(1, 50), default=5, show_default=True)
 @click.option(
     "--megabytes", type=click.IntRange(1), default=100, show_default=True, help="Of the made image."
@@ -51,7 +70,10 @@ class _Image(click.ParamType[Reference]):
     help="Where the made image is. [default: docker-registry where it is installed]",
 )
 @click.option(
-    "--keep", type=click.Path(path_type=Path), help="Work in this new directory and leave it there."
+    "--keep",
+    type=click.Path(path_type=Path),
+    callback=_new,
+    help="Work in this new directory and leave it there.",
 )
 def main(
     image: Reference | None,
@@ -113,7 +135,7 @@ class Run:
         with _directory(self.keep) as directory:
             try:
                 self.summary = await run_demo(self.order, directory, self.view)
-            except DaemonFailed as error:
+            except (DaemonFailed, OSError) as error:
                 self.failure = str(error)
             finally:
                 self.view.stop_work()
@@ -127,7 +149,7 @@ async def _cancel_on_signal(signals: AsyncIterator[int], scope: trio.CancelScope
 @contextmanager
 def _directory(keep: Path | None) -> Iterator[Path]:
     if keep is not None:
-        keep.mkdir(parents=True)
+        keep.mkdir()
         yield keep.resolve()
     else:
         with tempfile.TemporaryDirectory(prefix="shoal-demo-", ignore_cleanup_errors=True) as directory:
