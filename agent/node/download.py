@@ -31,6 +31,7 @@ from agent.wire.node_id import NodeId, short
 from agent.wire.tracker_calls import MAX_INLINE_BYTES, SwarmReport
 
 _MAX_MISMATCHES = 3
+_LOOK_SECONDS = 0.5
 _HASH_SECONDS = 0.2
 _PREFIX_BYTES = 64 * 1024 * 1024
 
@@ -136,7 +137,8 @@ class Download:
             if alone_at <= now:
                 self.reads.start_alone()
                 continue
-            with trio.move_on_at(min(alone_at, give_up)):
+            # Looked at again now and then: the tracker may fall silent without anything happening here.
+            with trio.move_on_at(min(alone_at, give_up, now + _LOOK_SECONDS)):
                 await self._progress.wait()
 
     async def begin(self, size: int) -> None:
