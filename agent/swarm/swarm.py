@@ -75,6 +75,7 @@ class Swarm:
         self._peers: dict[NodeId, PeerRecord] = {}
         self._senders: dict[int, NodeId] = {}
         self._unvouched = 0
+        self._belied = 0
         self._uploads = Uploads(self._all, policy, rng)
         self._urgent = 0
         self._moved_at: float | None = None
@@ -172,7 +173,7 @@ class Swarm:
         """Our offer was accepted. (One that we never made, or that timed out, is declined.)"""
         peer = self._peers.get(node)
         offered = peer is not None and peer.offered.pop(index, None) is not None
-        if peer is None or not offered or not self._have >> index & 1:
+        if peer is None or not offered or not self._servable >> index & 1:
             return [Reject(node, index, "not offered"), *self._settle(now)]
         self._uploads.accept(peer, index)
         return [Send(node, index), *self._settle(now)]
@@ -235,7 +236,8 @@ class Swarm:
         actions = self._cancel(index)
         self._on_moved(now)
         if sender is not None and self.claims.is_belied(index, chunk):
-            return [*actions, Forget(ChunkSet(1 << index)), *self._settle(now)]
+            kept = self._have >> index & 1  # a second source of what we have
+            return [*actions, *([] if kept else [Forget(ChunkSet(1 << index))]), *self._settle(now)]
         self._reading &= ~(1 << index)
         self._have |= 1 << index
         if sender is None:
@@ -305,14 +307,17 @@ class Swarm:
                 wrong |= 1 << index
         for liar, index in liars.items():
             actions += self._expose(liar, index)
-        return actions + self._forget(wrong) + self._settle(now)
+        return actions + self._doubt(wrong) + self._settle(now)
 
     def on_mismatch(self, now: float) -> list[Action]:
         """Every chunk is here, and the whole is not the blob: somebody vouched falsely. All that we did not read
         ourselves goes; its vouchers and senders are out of this swarm; where we read everything, everything goes.
-        (Where a chunk was thrown away since the whole was checked, there is nothing left to say.)"""
+        Where the tracker's map has named the wrong chunks already, only these go."""
         if not self.is_complete:
             return []
+        if self._belied:
+            belied, self._belied = self._belied, 0
+            return self._forget(belied) + self._settle(now)
         ours = ChunkSet.of(self.claims.owned()).bits
         wrong = self._all & ~ours
         suspects = (self.claims.vouchers() | set(self._senders.values())) if wrong else set()
@@ -331,6 +336,7 @@ class Swarm:
         for index, chunk in enumerate(digests):
             self.claims.own(index, chunk)
         self._senders.clear()
+        self._belied = 0
 
     def on_timer(self, now: float) -> list[Action]:
         self._uploads.expire(self._peers.values(), now)
@@ -341,6 +347,10 @@ class Swarm:
         return self._settle(now)
 
     # ---- inside
+
+    @property
+    def _servable(self) -> int:
+        return self._have & ~self._belied
 
     def _missing(self) -> int:
         return self._all & ~self._have & ~self._reading & ~self._arrivals.bits
@@ -387,7 +397,7 @@ class Swarm:
         """It signed what the registry belies: throw away what we hold on its word alone."""
         alone = ChunkSet.of(self.claims.distrust(liar)).bits
         self._remove(liar)
-        return [Ban(liar, index, _BELIED), *self._forget(alone & self._have)]
+        return [Ban(liar, index, _BELIED), *self._doubt(alone & self._have)]
 
     def _news(self, now: float) -> News:
         missing = self._missing()
@@ -411,7 +421,7 @@ class Swarm:
         """After every event: use free upload slots, tell what changed (batched)."""
         if self._moved_at is None:
             self._moved_at = now
-        actions: list[Action] = [*self._uploads.offer(self._peers.values(), self._have, self.claims, now)]
+        actions: list[Action] = [*self._uploads.offer(self._peers.values(), self._servable, self.claims, now)]
         news = self._news(now)
         self._bulletin.observe(news)
         tell = self._bulletin.tell(news, now)
@@ -435,6 +445,22 @@ class Swarm:
             actions.append(Cancel(node, index))
         return actions
 
+    def _doubt(self, bits: int) -> list[Action]:
+        """These are belied. Once every chunk is here, the whole's digest decides, which is just being computed; until
+        then they are not served."""
+        if not self.is_complete:
+            return self._forget(bits)
+        self._belied |= bits
+        return self._break_off(bits)
+
+    def _break_off(self, bits: int) -> list[Action]:
+        actions: list[Action] = []
+        for peer in self._peers.values():
+            for index in sorted(index for index in peer.sending if bits >> index & 1):
+                peer.sending.discard(index)
+                actions.append(Reject(peer.node, index, "gone"))
+        return actions
+
     def _forget(self, bits: int) -> list[Action]:
         """Throw chunks away, and break off what is being sent of them."""
         if not bits:
@@ -443,9 +469,4 @@ class Swarm:
         self._bulletin.forget(bits)
         for index in ChunkSet(bits):
             self._senders.pop(index, None)
-        actions: list[Action] = []
-        for peer in self._peers.values():
-            for index in sorted(peer.sending & set(ChunkSet(bits))):
-                peer.sending.discard(index)
-                actions.append(Reject(peer.node, index, "gone"))
-        return [*actions, Forget(ChunkSet(bits))]
+        return [*self._break_off(bits), Forget(ChunkSet(bits))]

@@ -631,16 +631,41 @@ def test_where_we_read_everything_ourselves_everything_goes_and_our_word_with_it
     assert offer.vouch == vouch(0, ME)
 
 
-def test_a_mismatch_found_before_a_wrong_chunk_was_thrown_away_says_nothing_more() -> None:
-    one = swarm(1)
+def whole_with_a_lie() -> Swarm:
+    """Every chunk is here, 0 wrong on LIAR's word, and the map has just said so; the whole is being checked."""
+    one = swarm(2)
     join(one, ANN)
-    one.on_offer(ANN, 0, vouch(0, LIAR, falsehood(0)), 0.1)
-    one.on_arrived(ANN, 0)
-    one.on_verified(0, falsehood(0), ANN, 0.1)
-    assert one.have == chunks(0)
-    one.on_claims([(0, truth(0))], lambda _: falsehood(0), 1.0)
-    assert one.have == NONE
-    assert one.on_mismatch(1.1) == []
+    for index, by, chunk in ((0, LIAR, falsehood(0)), (1, CAT, truth(1))):
+        one.on_offer(ANN, index, vouch(index, by, chunk), 0.1)
+        one.on_arrived(ANN, index)
+        one.on_verified(index, chunk, ANN, 0.1)
+    todo = one.on_claims([(0, truth(0))], lambda _: falsehood(0), 1.0)
+    assert only(todo, act.Forget) == []
+    assert [ban.node for ban in only(todo, act.Ban)] == [LIAR]
+    assert one.is_complete
+    assert only(one.on_interest(BOB, NONE, chunks(0), 3, 1.1), act.Offer) == []
+    return one
+
+
+def test_a_belied_chunk_of_a_whole_goes_alone_when_the_whole_does_not_match() -> None:
+    one = whole_with_a_lie()
+    todo = one.on_mismatch(2.0)
+    assert only(todo, act.Forget) == [act.Forget(chunks(0))]
+    assert only(todo, act.Ban) == []
+    assert one.have == chunks(1)
+    assert one.on_mismatch(2.1) == []
+
+
+def test_a_second_copy_of_a_belied_chunk_does_not_throw_the_first_away() -> None:
+    one = whole_with_a_lie()
+    assert only(one.on_verified(0, falsehood(0), BOB, 1.5), act.Forget) == []
+    assert one.is_complete
+
+
+def test_the_digest_of_the_whole_outweighs_the_map() -> None:
+    one = whole_with_a_lie()
+    one.on_whole([falsehood(0), truth(1)])
+    assert only(one.on_timer(2.0), act.Offer) == [act.Offer(BOB, 0, vouch(0, ME, falsehood(0)))]
 
 
 # ---- what a hostile or confused neighbour says
