@@ -31,7 +31,9 @@ async def test_a_layer_of_two_gigabytes_passes_through_a_node_that_stays_small(
         await containerd.pull(REFERENCE, deadline_seconds=240)
         assert (await containerd.run_image(REFERENCE)).strip() == GREETING
         busy_bytes, after_bytes = node.peak_resident_bytes(), node.resident_bytes()
-        print(f"MiB: {idle_bytes / MIB:.1f} idle, {busy_bytes / MIB:.1f} at most, {after_bytes / MIB:.1f} after")
+        print(
+            f"MiB: {idle_bytes / MIB:.1f} idle, {busy_bytes / MIB:.1f} at most, {after_bytes / MIB:.1f} after"
+        )
         assert registry.blob_bytes() == sum(blob.size_bytes for blob in image.blobs)
     assert idle_bytes <= IDLE_BYTES
     assert busy_bytes <= BUSY_BYTES
