@@ -200,9 +200,7 @@ class Swarm:
         peer = self._peers.get(node)
         if peer is None or index not in peer.sending:
             return []
-        peer.sending.discard(index)
-        peer.want &= ~(1 << index)
-        peer.chunks_sent += 1
+        self._uploads.finish(peer, index)
         return self._settle(now)
 
     # ---- downloads

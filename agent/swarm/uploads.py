@@ -52,6 +52,14 @@ class Uploads:
         peer.free = max(peer.free - 1, 0)
         self._spread.count(index)
 
+    def finish(self, peer: PeerRecord, index: int) -> None:
+        """Sent, or cancelled. The place that it took there is free again: waiting to be told so would leave a fast
+        line idle for most of a batch. Where it is not, the next offer is declined, and the next WANT says so."""
+        peer.sending.discard(index)
+        peer.want &= ~(1 << index)
+        peer.chunks_sent += 1
+        peer.free = min(peer.free + 1, self._policy.downloads + self._policy.ahead)
+
     def expire(self, peers: Iterable[PeerRecord], now: float) -> None:
         """Take back what was not answered in time."""
         for peer in peers:
