@@ -36,9 +36,9 @@ def _listening_inodes(port: int, proc: Path) -> Iterator[str]:
 
 
 def _processes(proc: Path) -> Iterator[Path]:
-    for entry in os.scandir(proc):
-        if entry.name.isdigit():
-            yield Path(entry.path)
+    for name in os.listdir(proc):
+        if name.isdigit():
+            yield proc / name
 
 
 def _socket_inodes(process: Path) -> Iterator[str]:
