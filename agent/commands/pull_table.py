@@ -82,7 +82,7 @@ def _grid(wide: bool) -> Table:
     table.add_column(width=12, no_wrap=True)
     table.add_column(ratio=1, max_width=_MAX_BAR_COLUMNS)
     table.add_column(justify="right", no_wrap=True, width=17 if wide else 8)
-    table.add_column(no_wrap=True, width=18 if wide else 11)
+    table.add_column(no_wrap=True, width=20 if wide else 11)
     return table
 
 
@@ -101,7 +101,9 @@ def _total_row(
     said = Text("")
     if total.all < size and rate > 0:
         left = (size - total.all) / rate
-        said = Text(f"{rate_text(rate)}  {seconds_text(left)}" if wide else rate_text(rate), style="bold")
+        said = Text(
+            f"{rate_text(rate)}  {seconds_text(left)} left" if wide else rate_text(rate), style="bold"
+        )
     return name, SourceBar(size, total), _amount(total.all, size, wide), said
 
 

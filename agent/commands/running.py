@@ -1,10 +1,12 @@
 """How a command reads its settings and runs its async part: failures become one line and an exit code, never a
-traceback.
+traceback. What is no ShoalError is a bug: it is told as one, with its traceback at log level debug alone.
 """
 
+import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -12,13 +14,13 @@ from typing import NoReturn, TypeVar
 import click
 import trio
 
-from agent.commands.exit_codes import INTERRUPTED, exit_code_of
+from agent.commands.exit_codes import FAILURE, INTERRUPTED, exit_code_of
 from agent.content.errors import ShoalError
 from agent.content.redaction import redact
 from agent.settings.flags import given_flags
 from agent.settings.loader import load_settings
 from agent.settings.settings import Settings
-from agent.telemetry.logs import configure_logs
+from agent.telemetry.logs import configure_logs, describe_error
 
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -31,29 +33,39 @@ def config_flag(command: Command) -> Command:
 
 
 def load(config_file: Path | None, flags: dict[str, object], *, logs: bool = True) -> Settings:
-    """The settings; exits with all mistakes listed where there are some. `logs`: write them to standard error."""
+    """The settings; exits with all mistakes listed where there are some. `logs`: write them to standard error, as a
+    daemon does; a command that has its own words logs errors alone, and everything at level debug."""
     try:
         settings = load_settings(config_file, os.environ, given_flags(flags))
     except ShoalError as error:
         fail(error)
-    configure_logs(settings.log.level if logs else "error", settings.log.format)
+    level = settings.log.level
+    configure_logs(level if logs or level == "debug" else "error", settings.log.format)
     return settings
 
 
 def run_async(work: Callable[..., Awaitable[T]], *args: object) -> T:
     """Run a command's async part. A ShoalError ends the process with its exit code, Ctrl-C with 130."""
     try:
-        return trio.run(_unwrapped, work, args)
+        # Ctrl-C arrives where the main task waits, never in the middle of a step of another task.
+        return trio.run(_unwrapped, work, args, restrict_keyboard_interrupt_to_checkpoints=True)
     except _Failed as failed:
         fail(failed.error)
     except KeyboardInterrupt:
         click.echo("shoal: interrupted", err=True)
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        raise  # of whoever reads our output; click ends quietly
+    except Exception as error:  # noqa: BLE001 -- the last resort, which lets no traceback out
+        _confess(error)
 
 
 class _Failed(Exception):
-    def __init__(self, error: ShoalError) -> None:
+    """Carries a ShoalError past trio.run."""
+
+    def __init__(self, error: BaseException) -> None:
         super().__init__(str(error))
+        assert isinstance(error, ShoalError)
         self.error = error
 
 
@@ -64,21 +76,28 @@ async def _unwrapped(work: Callable[..., Awaitable[T]], args: tuple[object, ...]
     except ShoalError as error:
         raise _Failed(error) from None
     except BaseExceptionGroup as group:
+        for kind in (KeyboardInterrupt, BrokenPipeError):
+            if (found := group.subgroup(kind)) is not None:
+                raise _first(found) from None
         expected, rest = group.split(ShoalError)
         if rest is not None or expected is None:
-            interrupted, others = group.split(KeyboardInterrupt)
-            if interrupted is not None and others is None:
-                raise KeyboardInterrupt from None
             raise
         raise _Failed(_first(expected)) from None
 
 
-def _first(group: BaseExceptionGroup[ShoalError]) -> ShoalError:
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     inner: BaseException = group
     while isinstance(inner, BaseExceptionGroup):
         inner = inner.exceptions[0]
-    assert isinstance(inner, ShoalError)
     return inner
+
+
+def _confess(error: Exception) -> NoReturn:
+    if logging.getLogger().isEnabledFor(logging.DEBUG):
+        traceback.print_exception(error)
+    click.echo(f"shoal: this is a bug: {redact(describe_error(error))}", err=True)
+    click.echo("shoal: SHOAL_LOG_LEVEL=debug shows where; please report it", err=True)
+    sys.exit(FAILURE)
 
 
 def fail(error: ShoalError) -> NoReturn:
