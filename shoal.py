@@ -6,19 +6,20 @@ Each of them brings its own commands; this module mounts them, and adds the comm
 
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 import click
 import trio
 
 from agent.commands import COMMANDS
+from agent.commands.allocator import return_freed_memory
 from agent.commands.lazy_group import LazyCommand, LazyGroup
 from agent.commands.running import config_flag, load, run_async, wait_stop_signal
 from agent.commands.sectioned_command import SectionedCommand
 from agent.settings.address import Address
 from agent.settings.flags import settings_flags
 from agent.settings.settings import Settings
+from agent.version import VERSION
 from registry_proxy.client_configuration import client_configuration
 
 _TRACKER = LazyCommand(
@@ -31,7 +32,7 @@ _TRACKER = LazyCommand(
     lazy={**COMMANDS, "tracker": _TRACKER},
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(package_name="shoal", prog_name="shoal")
+@click.version_option(VERSION, prog_name="shoal")
 def main() -> None:
     """Container images that move the way a shoal moves.
 
@@ -86,13 +87,14 @@ async def serve_node(
     settings: Settings, with_tracker: bool, on_ready: Callable[[Settings, Address], None]
 ) -> None:
     """Until SIGTERM or SIGINT. `with_tracker`: run one inside where the configuration names none. Raises ShoalError."""
+    return_freed_memory()
     # Here, not above: no other command needs these.
     from agent.node.node import open_node
     from agent.telemetry.metrics import Metrics
     from agent.telemetry.page import MetricsPage
     from registry_proxy.serving import serve_mirror
 
-    page = MetricsPage(version("shoal"))
+    page = MetricsPage(VERSION)
     metrics = Metrics([upstream.registry for upstream in settings.upstreams], page)
     async with trio.open_nursery() as outer:
         if with_tracker and not settings.tracker.url:

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 import httpcore
@@ -22,6 +21,7 @@ import trio
 from agent.content.errors import InputError
 from agent.origin.network import AwayNetwork, HomeNetwork, Resolve, Whereabouts, resolve
 from agent.origin.upstream import Upstream
+from agent.version import VERSION
 
 # What may come out of a request; SourceError from network.py comes through as it is.
 TRANSPORT_FAILURES = (
@@ -163,7 +163,7 @@ def _new_client(pool: httpcore.AsyncConnectionPool, timeouts: Timeouts) -> httpx
     no_cookies = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=()))
     return httpx.AsyncClient(
         transport=OriginTransport(pool),
-        headers={"accept-encoding": "identity", "user-agent": f"shoal/{metadata.version('shoal')}"},
+        headers={"accept-encoding": "identity", "user-agent": f"shoal/{VERSION}"},
         timeout=httpx.Timeout(timeouts.answer_seconds, connect=timeouts.connect_seconds, pool=None),
         follow_redirects=False,
         trust_env=False,

@@ -6,7 +6,6 @@ Everything that is given is checked, also what a stronger layer overrides: a mis
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 from agent.content.errors import InputError
 from agent.content.redaction import HIDDEN, redact
@@ -193,6 +192,8 @@ def _unknown(
     known: Iterable[str],
     elsewhere: Iterable[str] = (),
 ) -> None:
+    from difflib import get_close_matches  # 0.14 MiB, for mistakes alone
+
     known = list(known)
     # The right name in the wrong place comes first: listen at the top, quota under [node].
     near = sorted(path for path in elsewhere or known if path != name and path.rpartition(".")[2] == name)
