@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from agent.commands.quantities import seconds_text, size_text
+from agent.commands.quantities import counted, seconds_text, size_text
 from agent.node.pull_progress import LayerProgress, PullProgress
 
 
@@ -47,9 +47,8 @@ class BytesBySource:
 def ending_lines(progress: PullProgress, seconds: float) -> list[str]:
     """The last three lines are Docker's own."""
     by_source = BytesBySource.of_all(progress)
-    count = len(progress.layers)
     lines = [
-        f"{size_text(by_source.all)} in {count} blob{'' if count == 1 else 's'}, {seconds_text(seconds)}: {by_source}"
+        f"{size_text(by_source.all)} in {counted(len(progress.layers), 'blob')}, {seconds_text(seconds)}: {by_source}"
     ]
     if progress.stale:
         lines.append(

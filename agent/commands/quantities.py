@@ -49,7 +49,7 @@ def ago_text(seconds: float) -> str:
     if seconds < 1:
         return "Less than a second ago"
     if seconds < _MINUTE:
-        return f"{_counted(int(seconds), 'second')} ago"
+        return f"{counted(int(seconds), 'second')} ago"
     minutes = int(seconds // _MINUTE)
     if minutes < 60:
         return "About a minute ago" if minutes == 1 else f"{minutes} minutes ago"
@@ -64,5 +64,6 @@ def ago_text(seconds: float) -> str:
     return f"{days // 30} months ago" if days < 730 else f"{days // 365} years ago"
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """`1 node`, `2 nodes`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

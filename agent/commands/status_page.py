@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from agent.commands.quantities import percent_text, rate_text, seconds_text, size_text
+from agent.commands.quantities import counted, percent_text, rate_text, seconds_text, size_text
 
 _LABEL_COLUMNS = 11
 _MAX_ROWS = 20
@@ -20,7 +20,7 @@ def status_lines(status: dict[str, Any], max_rows: int = _MAX_ROWS) -> list[str]
         *_head(status),
         *_traffic(status["traffic"]),
         *_section("Downloads", [_download(one) for one in status["downloads"]], max_rows),
-        *_section("Swarms", [_swarm(one) for one in status["swarms"]], max_rows),
+        *_section("Swarms", [_swarm(one) for one in _busy_first(status["swarms"])], max_rows),
         *_section("Peers", [_peer(one) for one in status["peers"]], max_rows),
     ]
 
@@ -37,7 +37,7 @@ def _head(status: dict[str, Any]) -> list[str]:
         _line("Tracker", _tracker_text(tracker)),
         _line(
             "Store",
-            f"{size_text(store['blob_bytes'])}{limit} in {store['blobs']} blobs{partial}, "
+            f"{size_text(store['blob_bytes'])}{limit} in {counted(store['blobs'], 'blob')}{partial}, "
             f"{size_text(store['free_bytes'])} free, at {store['path']}",
         ),
     ]
@@ -48,8 +48,7 @@ def _tracker_text(tracker: dict[str, Any]) -> str:
         return "none: this node is alone"
     if not tracker["reached"]:
         return f"{tracker['url']}, {click.style('not reached', fg='red')}"
-    nodes = tracker["nodes"]
-    return f"{tracker['url']}, {nodes} node{'' if nodes == 1 else 's'}"
+    return f"{tracker['url']}, {counted(tracker['nodes'], 'node')}"
 
 
 def _traffic(traffic: dict[str, Any]) -> list[str]:
@@ -81,9 +80,14 @@ def _download(one: dict[str, Any]) -> tuple[str, ...]:
         "of unknown size" if size is None else f"of {size_text(size)}",
         f"registry {size_text(one['registry_bytes'])}",
         f"peers {size_text(one['peer_bytes'])}",
-        f"{one['peers']} neighbours",
+        counted(one["peers"], "neighbour"),
         one["repository"],
     )
+
+
+def _busy_first(swarms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is not whole yet, then what has most neighbours: there may be thousands that only wait to be asked."""
+    return sorted(swarms, key=lambda one: (one["chunks_here"] == one["chunks"], -one["peers"]))
 
 
 def _swarm(one: dict[str, Any]) -> tuple[str, ...]:
@@ -91,7 +95,7 @@ def _swarm(one: dict[str, Any]) -> tuple[str, ...]:
         _short(one["digest"]),
         size_text(one["size"]),
         f"{one['chunks_here']}/{one['chunks']} chunks here",
-        f"{one['peers']} neighbours",
+        counted(one["peers"], "neighbour"),
     )
 
 
