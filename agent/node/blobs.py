@@ -168,7 +168,7 @@ class Blobs:
             hit = self._services.store.open_blob(download.digest)
             if hit is not None:
                 return _OwnedReader(BlobReader(hit.size, hit.fd, None))
-        if download.partial is None or download.size is None:
+        if download.has_ended or download.partial is None or download.size is None:
             raise download.failure or SourceError(f"the download of {download.digest} was stopped")
         try:
             return _OwnedReader(BlobReader(download.size, os.dup(download.partial.fd), download))

@@ -57,7 +57,7 @@ class Download:
         self.has_ended = False
         self.began_at = self.moved_at = self.peers_moved_at = trio.current_time()
         self.others = False
-        self.fatal: ShoalError | None = None
+        self._fatal: ShoalError | None = None
         self.is_stored = False
         self.session: SwarmSession | None = None
         self.partial: PartialBlob | None = None
@@ -125,8 +125,8 @@ class Download:
         if self.size is not None:
             await self.begin(self.size)
         while not self.is_stored:
-            if self.fatal is not None:
-                raise self.fatal
+            if self._fatal is not None:
+                raise self._fatal
             if self.session is not None and self.session.swarm.is_complete and not self._checking:
                 await self._finish(self.session)
                 continue
@@ -162,24 +162,33 @@ class Download:
         self.touch()
         services.tracker.wake()
 
-    async def store_whole(self, body: bytes) -> None:
-        """The whole content came at once (small, inside a tracker's answer). A wrong one is ignored."""
-        services = self.services
-        try:
-            await services.hop(services.store.put, self.digest, body)
-        except ContentError:
+    async def take_whole(self, body: bytes) -> None:
+        """The whole content came at once (small, inside a tracker's answer); a wrong one is ignored. It goes where its
+        readers look: chunk by chunk into the partial blob. Raises DiskError; ContentError where it shows that the size
+        was told wrong.
+        """
+        if Digest.of(body, self.digest.algorithm) != self.digest:
             _log.warning("the tracker sent content that does not match its digest", digest=self.digest)
             return
-        except DiskError as error:
-            self.fatal = error
-        else:
-            if self.is_stored:
-                return  # the answer before this one brought it, too
-            self.size = len(body)
-            self.tally.peers += len(body)
-            services.traffic.count_received("peer", len(body))
-            self.is_stored = self.is_verified = True
-        self.touch()
+        if self.size not in (None, len(body)):
+            raise ContentError(f"{self.digest} has {len(body)} bytes, not the {self.size} that were told")
+        await self.begin(len(body))
+        assert self.session is not None
+        swarm = self.session.swarm
+        for index in ChunkSet.full(swarm.chunks.count):
+            if index not in swarm.have:
+                start, stop = swarm.chunks.span(index)
+                await self._take_part(self.session, index, body[start:stop])
+
+    async def _take_part(self, session: SwarmSession, index: int, data: bytes) -> None:
+        try:
+            chunk = await self.write(index, data, None)
+        except ContentError:
+            return  # it came from elsewhere meanwhile, with other bytes: the whole digest decides
+        self.tally.peers += len(data)
+        self.services.traffic.count_received("peer", len(data))
+        session.perform(session.swarm.on_verified(index, chunk, None, trio.current_time()))
+        self.moved()
 
     def touch(self) -> None:
         """Something changed: wake whoever waits."""
@@ -190,6 +199,11 @@ class Download:
         """A chunk came, from wherever."""
         self.moved_at = trio.current_time()
         self.failures = None
+        self.touch()
+
+    def fail(self, error: ShoalError) -> None:
+        """Nothing that others could bring would help."""
+        self._fatal = self._fatal or error
         self.touch()
 
     def on_read_failed(self, error: ShoalError) -> None:
@@ -209,10 +223,13 @@ class Download:
     def on_forget(self, chunks: ChunkSet) -> None:
         self.losses.append(chunks)
         if self.partial is not None:
-            self.partial.forget(chunks)
+            try:
+                self.partial.forget(chunks)
+            except DiskError as error:
+                self.fail(error)
         self.touch()
 
-    async def write(self, index: int, data: bytearray, expected: bytes | None) -> bytes:
+    async def write(self, index: int, data: bytes | bytearray, expected: bytes | None) -> bytes:
         """One hop: check, write, hash. Raises ContentError, DiskError."""
         assert self.partial is not None
         hop = run_inline if len(data) <= INLINE_BYTES else self.services.hop
@@ -228,7 +245,7 @@ class Download:
             _log.warning("peer sent a wrong chunk", peer=short(sender), digest=self.digest, chunk=index)
             actions = swarm.on_corrupt(sender, index, trio.current_time())
         except DiskError as error:
-            self.fatal = error
+            self.fail(error)
             actions = swarm.on_unwritten(index, trio.current_time())
         else:
             self.peers_moved_at = trio.current_time()
@@ -249,7 +266,7 @@ class Download:
                 while await self.services.hop(partial.hash_prefix, _PREFIX_BYTES):
                     pass
             except DiskError as error:
-                self.fatal = error
+                self.fail(error)
             await trio.sleep(_HASH_SECONDS)
 
     async def _finish(self, session: SwarmSession) -> None:

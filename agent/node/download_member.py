@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from agent.content.errors import DiskError, ShoalError
+from agent.content.errors import ContentError, DiskError, ShoalError
 from agent.wire.tracker_calls import Claim, SwarmAnswer, SwarmReport
 
 if TYPE_CHECKING:
@@ -81,19 +81,18 @@ class DownloadMember:
 
     async def _apply(self, answer: SwarmAnswer) -> None:
         download = self._download
-        if answer.body is not None:
-            await download.store_whole(answer.body)
-            return
-        if download.known_size is not None:
-            try:
+        try:
+            if answer.body is not None:
+                await download.take_whole(answer.body)
+                return
+            if download.known_size is not None:
                 await download.begin(download.known_size)
-            except DiskError as error:
-                download.fatal = error
-                download.touch()
-                return
-            except ShoalError as error:
-                download.on_read_failed(error)
-                return
+        except (DiskError, ContentError) as error:
+            download.fail(error)
+            return
+        except ShoalError as error:
+            download.on_read_failed(error)
+            return
         session, partial = download.session, download.partial
         if session is not None and partial is not None:
             claims = [(claim.index, claim.chunk) for claim in answer.claims]

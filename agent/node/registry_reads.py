@@ -135,7 +135,7 @@ class RegistryReads:
                     self._mark(ChunkSet.run(read.start, read.stop))
                 await self._stream(read)
         except DiskError as error:
-            download.fatal = error
+            download.fail(error)
         except ShoalError as error:
             self._on_failure(error)
         finally:
