@@ -12,7 +12,7 @@ import click
 import trio
 
 from agent.commands import COMMANDS
-from agent.commands.allocator import return_freed_memory
+from agent.commands.freed_memory import return_freed_memory
 from agent.commands.lazy_group import LazyCommand, LazyGroup
 from agent.commands.running import config_flag, load, run_async, wait_stop_signal
 from agent.commands.sectioned_command import SectionedCommand
@@ -87,7 +87,6 @@ async def serve_node(
     settings: Settings, with_tracker: bool, on_ready: Callable[[Settings, Address], None]
 ) -> None:
     """Until SIGTERM or SIGINT. `with_tracker`: run one inside where the configuration names none. Raises ShoalError."""
-    return_freed_memory()
     # Here, not above: no other command needs these.
     from agent.node.node import open_node
     from agent.telemetry.metrics import Metrics
@@ -103,6 +102,7 @@ async def serve_node(
             url = await start_embedded_tracker(settings, page, outer)
             settings = replace(settings, tracker=replace(settings.tracker, url=url))
         async with open_node(settings, metrics) as node:
+            outer.start_soon(return_freed_memory, lambda: sum(node.traffic.totals.values()))
             await serve_mirror(node, lambda mirror: on_ready(settings, mirror), wait_stop_signal)
         outer.cancel_scope.cancel()
 
