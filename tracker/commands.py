@@ -6,6 +6,7 @@ import click
 import trio
 
 from agent.commands.running import config_flag, load, run_async, wait_stop_signal
+from agent.commands.sectioned_command import SectionedCommand
 from agent.http.listeners import bound_port, open_listeners
 from agent.settings.address import TcpAddress
 from agent.settings.flags import settings_flags
@@ -17,13 +18,17 @@ from tracker.server import new_tracker, run_tracker
 _GRACE_SECONDS = 2.0
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @config_flag
 @settings_flags("tracker", "security", "log")
 def tracker(config_file: Path | None, **flags: object) -> None:
     """Introduce nodes to each other and lease reads of the registry.
 
-    Example: shoal tracker --tracker-listen 10.0.0.1:5052 --security-insecure-cluster
+    \b
+    Example:
+      shoal tracker --tracker-listen 10.0.0.1:5052 --security-insecure-cluster
+
+    Exit codes: 0 stopped by SIGTERM or Ctrl-C, 2 mistaken configuration, 6 the address is taken.
     """
     run_async(_run, load(config_file, flags))
 

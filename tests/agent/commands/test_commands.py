@@ -52,9 +52,11 @@ async def test_a_pull_goes_through_the_agent_that_runs_and_tells_what_peers_gave
                 result = await shoal.run("pull", "--json", f"{REGISTRY}/team/app:1.2")
                 assert result.exit_code == 0, result.output
                 results.append(json.loads(result.output))
-                status = json.loads((await shoal.run("status", "--json")).output)
-                page = (await shoal.run("status")).output
         first, second = results
+        async with answering(cluster.nodes[1]):
+            shoal = CommandLine(cluster.nodes[1].settings.node.data_dir, upstream)
+            status = json.loads((await shoal.run("status", "--json")).output)
+            page = (await shoal.run("status")).output
         assert first["through_agent"]
         assert first["peer_bytes"] == 0
         assert first["registry_bytes"] == first["bytes"] > 205_000
