@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -117,9 +118,7 @@ async def test_up_serves_until_it_is_told_to_stop_and_a_second_one_says_who_is_i
             upstream.add_image("library/app", layers=[os.urandom(50_000)])
             environment = _environment(tmp_path, upstream)
             process = await nursery.start(
-                lambda task_status: trio.run_process(
-                    _shoal("up"), env=environment, stdout=subprocess.PIPE, task_status=task_status
-                )
+                partial(trio.run_process, _shoal("up"), env=environment, stdout=subprocess.PIPE)
             )
             told = (await _read_until(process, b"shoal status")).decode()
             url = told.split("registry-mirrors", 1)[1].split('"')[2]
@@ -147,14 +146,13 @@ async def test_ctrl_c_ends_a_pull_without_a_traceback(tmp_path: Path) -> None:
             async with trio.open_nursery() as nursery:
                 environment = _environment(tmp_path, upstream)
                 process: trio.Process = await nursery.start(
-                    lambda task_status: trio.run_process(
+                    partial(
+                        trio.run_process,
                         _shoal("pull", "app"),
                         env=environment,
-                        capture_stdout=False,
                         stdout=subprocess.DEVNULL,
                         stderr=subprocess.PIPE,
                         check=False,
-                        task_status=task_status,
                     )
                 )
                 await asked.wait()

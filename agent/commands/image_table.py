@@ -1,4 +1,4 @@
-"""The images of a store as a table in Docker's style, and as JSON. PURE."""
+"""The images of a store as a table in Docker's style, and as JSON."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""`PullLines`: a pull as plain lines, one a blob and change, for logs and pipes. PURE but for `write`."""
+"""`PullLines`: a pull as plain lines, one a blob and change, for logs and pipes."""
 
 from collections.abc import Callable
 from types import TracebackType

@@ -15,7 +15,7 @@ class SectionedCommand(click.Command):
         settings: list[tuple[str, tuple[str, str]]] = []
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is None:
+            if record is None or not isinstance(parameter, click.Option):
                 continue
             section = _section_of(parameter)
             if section is None:

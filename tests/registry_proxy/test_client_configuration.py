@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from agent.settings.address import TcpAddress, UnixAddress
-from registry_proxy.client_configuration import ClientFile, as_reached_here, client_configuration, client_files
+from registry_proxy.client_configuration import (
+    ClientFile,
+    as_reached_here,
+    client_configuration,
+    client_files,
+)
 
 _MIRROR = TcpAddress("127.0.0.1", 5050)
 _UPSTREAMS = [("docker.io", "https://registry-1.docker.io"), ("quay.io", "https://quay.io")]
@@ -38,7 +43,9 @@ def test_containerd_may_pull_and_resolve_and_never_push() -> None:
 
 
 def test_podman_is_given_every_registry_with_its_own_path() -> None:
-    registries = tomllib.loads(_files()["/etc/containers/registries.conf.d/50-shoal.conf"].content)["registry"]
+    registries = tomllib.loads(_files()["/etc/containers/registries.conf.d/50-shoal.conf"].content)[
+        "registry"
+    ]
     assert registries == [
         {
             "prefix": name,
