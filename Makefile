@@ -50,8 +50,8 @@ format: $(STAMP)  ## let ruff write the format and mend what it can
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-docs-check: $(STAMP)  ## run the commands of README.md
-	$(BIN)/python -m tests.docs_check README.md
+docs-check: $(STAMP)  ## run the commands of README.md and docs/commands.md
+	$(BIN)/python -m tests.docs_check README.md docs/commands.md
 
 lock: $(STAMP)  ## pin and hash the dependencies anew (needs the network)
 	$(PIP) install --quiet $(UV)

@@ -17,7 +17,6 @@ from agent.settings.flags import settings_flags
 from agent.settings.settings import Settings
 
 _WATCH_SECONDS = 1.0
-_FIXED_LINES = 18  # of the page, titles included
 
 
 @click.command(cls=SectionedCommand)
@@ -68,10 +67,15 @@ async def _watch(agent: AgentClient, as_json: bool) -> None:
     console = Console(highlight=False)
     with Live(console=console, auto_refresh=False, screen=True) as live:
         while True:
-            rows = max((console.size.height - _FIXED_LINES) // 3, 1)
-            page = Text.from_ansi("\n".join(_lines(await agent.status(), rows)), no_wrap=True)
-            live.update(page, refresh=True)
+            lines = _fitting(await agent.status(), console.size.height)
+            live.update(Text.from_ansi("\n".join(lines), no_wrap=True), refresh=True)
             await trio.sleep(_WATCH_SECONDS)
+
+
+def _fitting(found: dict[str, Any], height: int) -> list[str]:
+    """With lists as long as the screen allows, of three lines at least."""
+    pages = (_lines(found, rows) for rows in range(height, 2, -1))
+    return next((page for page in pages if len(page) <= height), _lines(found, 3))
 
 
 def _lines(found: dict[str, Any], max_rows: int | None = None) -> list[str]:
