@@ -19,10 +19,8 @@ def rate_text(bytes_per_second: float) -> str:
     return f"{size_text(bytes_per_second)}/s"
 
 
-def percent_text(share: float | None) -> str:
-    """`-` where there is nothing to take a share of. What is not all, or not nothing, is not written as if it were."""
-    if share is None:
-        return "-"
+def percent_text(share: float) -> str:
+    """What is not all, or not nothing, is not written as if it were."""
     percent = share * 100
     if 0 < percent < 1:
         return "<1%"

@@ -61,7 +61,8 @@ def _traffic(traffic: dict[str, Any]) -> list[str]:
     )
     rows = [(name, size_text(total[key]), rate_text(rate[key])) for key, name in directions]
     share = traffic["share_from_peers"]
-    return ["", *_table(rows), f"  {_share_bar(share)} {percent_text(share)} of what came in is from peers"]
+    said = "nothing came in yet" if share is None else f"{percent_text(share)} of what came in is from peers"
+    return ["", *_table(rows), f"  {_share_bar(share)} {said}"]
 
 
 def _share_bar(share: float | None) -> str:

@@ -97,6 +97,11 @@ def test_status_tells_a_tracker_that_is_missing_from_one_that_is_silent(
     assert any(text in line for line in _plain(_status(tracker=tracker)))
 
 
+def test_a_node_that_received_nothing_has_no_share_from_peers() -> None:
+    traffic = {**_status()["traffic"], "share_from_peers": None}
+    assert any("nothing came in yet" in line for line in _plain(_status(traffic=traffic)))
+
+
 def test_long_lists_are_cut_and_what_is_busy_comes_first() -> None:
     swarms = [
         {"digest": f"sha256:{n:064x}", "size": 1000, "chunks": 4, "chunks_here": 4, "peers": 0}
