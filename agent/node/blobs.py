@@ -15,6 +15,7 @@ import trio
 from agent.content.chunk_set import ChunkSet
 from agent.content.digest import Digest
 from agent.content.errors import ContentError, DiskError, SourceError
+from agent.node.containment import contained
 from agent.node.download import Download
 from agent.node.services import Services
 from agent.node.source import Source
@@ -157,7 +158,7 @@ class Blobs:
 
     async def _run(self, shared: _Shared) -> None:
         try:
-            with shared.scope:
+            with shared.scope, contained(self._services.metrics, f"the download of {shared.download.digest}"):
                 await shared.download.run()
         finally:
             del self._shared[shared.download.digest]

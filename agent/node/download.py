@@ -16,6 +16,7 @@ import trio
 from agent.content.chunk_set import ChunkSet
 from agent.content.digest import Digest
 from agent.content.errors import ContentError, DiskError, ShoalError, SourceError
+from agent.node.containment import contained
 from agent.node.download_member import DownloadMember
 from agent.node.giving_up import Failures, give_up_at
 from agent.node.hop import INLINE_BYTES, run_inline
@@ -103,17 +104,30 @@ class Download:
         started = trio.current_time()
         services.tracker.join(self.digest, self.member)
         try:
-            async with trio.open_nursery() as nursery:
-                self._nursery = nursery
-                try:
-                    await self._work()
-                except ShoalError as error:
-                    self.failure = error
-                finally:
-                    self._nursery = None
-                nursery.cancel_scope.cancel()
+            is_over = False
+            with contained(services.metrics, f"the download of {self.digest}"):
+                await self._run_tasks()
+                is_over = True
+            if not is_over:
+                self.failure = SourceError(
+                    f"the download of {self.digest} failed unexpectedly; the log has more"
+                )
         finally:
-            self._end(trio.current_time() - started)
+            with contained(services.metrics, f"the end of the download of {self.digest}"):
+                self._end(trio.current_time() - started)
+            self.has_ended = True
+            self.touch()
+
+    async def _run_tasks(self) -> None:
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                await self._work()
+            except ShoalError as error:
+                self.failure = error
+            finally:
+                self._nursery = None
+            nursery.cancel_scope.cancel()
 
     def start_soon(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
         """A task of this download; it must end in no ShoalError. Nothing happens once the download has ended."""
@@ -217,6 +231,9 @@ class Download:
     # ---- ContentSink
 
     def on_chunk(self, sender: NodeId, index: int, data: bytearray, expected: bytes) -> None:
+        if self._nursery is None:
+            self.services.in_flight.transfers.give_back(len(data))
+            return
         self._checking += 1
         self.start_soon(self._check, sender, index, data, expected)
 
@@ -254,6 +271,7 @@ class Download:
             actions = swarm.on_verified(index, chunk, sender, trio.current_time())
         finally:
             self._checking -= 1
+            self.services.in_flight.transfers.give_back(len(data))
         self.session.perform(actions)
         self.moved()
 
@@ -335,8 +353,6 @@ class Download:
             )
         elif self.failure is not None:
             _log.warning("download failed", digest=self.digest, reason=str(self.failure))
-        self.has_ended = True
-        self.touch()
 
     def _small_body(self) -> bytes | None:
         if self.size is None or self.size > MAX_INLINE_BYTES:

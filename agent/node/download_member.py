@@ -38,7 +38,7 @@ class DownloadMember:
             digest=download.digest,
             size=download.size,
             have=have.to_bytes() if changed and have is not None else None,
-            leases_wanted=_LEASES if may_read and not download.is_stored else 0,
+            leases_wanted=self._leases_wanted(may_read and not download.is_stored),
             cursor=self._cursor,
             source=download.source.repository.registry,
             leases=reads.reports(),
@@ -49,6 +49,13 @@ class DownloadMember:
             starving=trio.current_time() - download.moved_at > _STARVING_SECONDS,
             no_ranges=reads.no_ranges,
         )
+
+    def _leases_wanted(self, may_read: bool) -> int:
+        """None that would only wait in line here while others could read it."""
+        if not may_read:
+            return 0
+        reads = self._download.reads
+        return reads.leases_held if self._download.services.in_flight.reads.is_contested else _LEASES
 
     def _notice_bytes(self) -> None:
         """On a slow line bytes come long before a whole chunk does: that is no standstill."""

@@ -1,18 +1,23 @@
 """`SwarmHub`: all swarms of this node over all its links. Frames find their session here, neighbours and sessions each
 other, and timers fire.
 
-A blob that is whole on disk needs no session until somebody is interested in it; it gets one then, and loses it when it
-has had no neighbour for a while.
+A blob that is whole on disk needs no session until somebody is interested in it; it gets one then (opened beside the
+link's task: it may have to be read), and loses it when it has had no neighbour for a while. A neighbour takes part in a
+swarm by one channel, and in so many swarms at most.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 from itertools import count
 
 import trio
 
 from agent.content.digest import Digest
-from agent.content.errors import PeerError
+from agent.content.errors import PeerError, SourceError
+from agent.node.containment import contained
+from agent.node.in_flight import Budget
 from agent.node.links import LinkRules, Links
+from agent.node.peer_address import is_credible
 from agent.node.peer_link import PeerLink
 from agent.node.session import ContentSink, SwarmSession
 from agent.swarm.swarm import Swarm
@@ -23,18 +28,35 @@ from agent.wire.tracker_calls import PeerAddress
 _IDLE_SEED_SECONDS = 60.0
 _SWEEP_SECONDS = 10.0
 _GOSSIP_PEERS = 16
+_GOSSIP_SECONDS = (
+    5.0  # what a neighbour tells of others sooner than this after the last time is not listened to
+)
+_MAX_SWARMS_A_LINK = 1000
+_MAX_SEEDS = 1000  # each has a descriptor
 
-OpenSeed = Callable[[Digest], "SeedContent | None"]
+OpenSeed = Callable[[Digest], Awaitable["SeedContent | None"]]
 OnBan = Callable[[Digest, NodeId, int | None, str], None]
 
 
+@dataclass(frozen=True, slots=True)
 class SeedContent:
     """A whole blob to seed: its swarm, a descriptor, and how to close it."""
 
-    def __init__(self, swarm: Swarm, fd: int, close: Callable[[], None]) -> None:
-        self.swarm = swarm
-        self.fd = fd
-        self.close = close
+    swarm: Swarm
+    fd: int
+    close: Callable[[], None]
+
+
+@dataclass(slots=True)
+class _Side:
+    """What a link is used for. channels: the neighbour's numbers of swarms that both take part in. waiting: INTERESTs
+    that wait for a seed. greeted: our channels that the neighbour was told of.
+    """
+
+    channels: dict[int, SwarmSession] = field(default_factory=dict)
+    waiting: dict[Digest, wire.Interest] = field(default_factory=dict)
+    greeted: set[int] = field(default_factory=set)
+    gossip_at: float = float("-inf")
 
 
 class SwarmHub:
@@ -44,6 +66,7 @@ class SwarmHub:
         self,
         rules: LinkRules,
         neighbours: int,
+        transfers: Budget,
         open_seed: OpenSeed,
         on_ban: OnBan,
         on_unknown: Callable[[Digest], None],
@@ -52,7 +75,9 @@ class SwarmHub:
         here.
         """
         self.links = Links(rules, self, self._on_link_up, self._on_link_down)
+        self._rules = rules
         self._neighbours = neighbours
+        self._transfers = transfers
         self._open_seed = open_seed
         self._on_ban = on_ban
         self._on_unknown = on_unknown
@@ -60,9 +85,11 @@ class SwarmHub:
         self._sessions: dict[Digest, SwarmSession] = {}
         self._by_channel: dict[int, SwarmSession] = {}
         self._closers: dict[Digest, Callable[[], None]] = {}
-        self._remote: dict[PeerLink, dict[int, SwarmSession]] = {}
-        self._greeted: dict[PeerLink, set[int]] = {}
+        self._sides: dict[PeerLink, _Side] = {}
+        self._opening: set[Digest] = set()
+        self._nursery: trio.Nursery | None = None
         self._timer = trio.CancelScope()
+        transfers.on_room = self._on_room
 
     async def run(
         self,
@@ -71,11 +98,13 @@ class SwarmHub:
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             nursery.start_soon(self._run_timers)
             nursery.start_soon(self._run_housekeeping)
             try:
                 await self.links.run(listeners, task_status=task_status)
             finally:
+                self._nursery = None
                 for session in list(self._sessions.values()):
                     self.end(session)
 
@@ -98,6 +127,7 @@ class SwarmHub:
             sink,
             lambda node, index, reason: self._ban(digest, node, index, reason),
             self._on_change,
+            self._transfers,
         )
         self._sessions[digest] = session
         self._by_channel[session.channel] = session
@@ -109,16 +139,17 @@ class SwarmHub:
             return
         del self._sessions[session.digest]
         del self._by_channel[session.channel]
-        for channels in self._remote.values():
-            for channel in [channel for channel, other in channels.items() if other is session]:
-                del channels[channel]
+        for side in self._sides.values():
+            side.greeted.discard(session.channel)
+            for channel in [channel for channel, other in side.channels.items() if other is session]:
+                del side.channels[channel]
         session.close()
         self._closers.pop(session.digest)()
 
     def meet(self, session: SwarmSession, peers: Iterable[PeerAddress]) -> None:
         """Neighbours that the tracker named: greet those linked already, dial the others."""
         for peer in peers:
-            session.candidates[peer.node] = peer.address
+            session.add_candidate(peer.node, peer.address)
         for node, address in list(session.candidates.items()):
             if node in session.neighbours:
                 continue
@@ -131,29 +162,28 @@ class SwarmHub:
     # ---- LinkHandler
 
     def on_message(self, link: PeerLink, message: wire.Message) -> None:
-        if link not in self._remote:
+        side = self._sides.get(link)
+        if side is None:
             return  # replaced by another link with the same node, and about to end
         match message:
             case wire.Interest():
-                self._on_interest(link, message)
+                self._on_interest(link, side, message)
             case wire.Reject(index=None):
-                self._on_refused(link, message)
+                self._on_refused(link, side, message)
             case wire.Leave():
-                session = self._remote.get(link, {}).pop(message.channel, None)
-                if session is not None:
-                    self._greeted[link].discard(session.channel)
-                    session.on_leave(link.node)
+                self._on_leave(link, side, message.channel)
             case wire.Peers():
-                self._on_peers(link, message)
-            case wire.Hello() | wire.Chunk() | wire.Ping() | wire.Bye():
+                self._on_peers(side, message)
+            case wire.Hello() | wire.Proof() | wire.Chunk() | wire.Ping() | wire.Bye():
                 raise PeerError(f"{type(message).__name__} is out of place")
             case _:
-                session = self._remote.get(link, {}).get(message.channel)
+                session = side.channels.get(message.channel)
                 if session is not None:
                     session.on_message(link.node, message)
 
     def on_chunk(self, link: PeerLink, channel: int, index: int, data: bytearray) -> None:
-        session = self._remote.get(link, {}).get(channel)
+        side = self._sides.get(link)
+        session = None if side is None else side.channels.get(channel)
         if session is not None:
             session.on_chunk(link.node, index, data)
 
@@ -162,93 +192,173 @@ class SwarmHub:
         if session is not None:
             session.on_sent(link.node, index)
 
-    # ---- inside
+    # ---- links come and go
 
     def _on_link_up(self, link: PeerLink) -> None:
-        self._remote[link] = {}
-        self._greeted[link] = set()
+        self._sides[link] = _Side()
         for session in self._sessions.values():
             if link.node in session.candidates:
                 self._greet(session, link)
 
     def _on_link_down(self, link: PeerLink) -> None:
-        self._greeted.pop(link, None)
-        for session in set(self._remote.pop(link, {}).values()):
-            session.on_leave(link.node)
+        side = self._sides.pop(link, None)
+        if side is not None:
+            for session in set(side.channels.values()):
+                session.on_leave(link.node)
 
     def _greet(self, session: SwarmSession, link: PeerLink) -> None:
-        greeted = self._greeted.get(link)
-        if greeted is not None and session.channel not in greeted:
-            greeted.add(session.channel)
+        side = self._sides.get(link)
+        if side is not None and session.channel not in side.greeted:
+            side.greeted.add(session.channel)
             session.greet(link)
 
-    def _on_interest(self, link: PeerLink, message: wire.Interest) -> None:
-        session = self._sessions.get(message.digest) or self._seed(message.digest)
-        if session is None:
-            self._on_unknown(message.digest)
-            link.send(wire.Reject(message.channel, None, "unknown"))
-        elif session.swarm.chunks.size != message.size:
-            link.send(wire.Reject(message.channel, None, f"the blob has {session.swarm.chunks.size} bytes"))
+    # ---- who takes part in what
+
+    def _on_interest(self, link: PeerLink, side: _Side, message: wire.Interest) -> None:
+        session = self._sessions.get(message.digest)
+        if session is not None:
+            self._admit(link, side, session, message)
+        elif len(side.channels) + len(side.waiting) >= _MAX_SWARMS_A_LINK:
+            link.send(wire.Reject(message.channel, None, "too many swarms"))
         else:
-            self._remote[link][message.channel] = session
-            self._greet(
-                session, link
-            )  # first: without it, the offers that come next would mean nothing there
+            side.waiting[message.digest] = message
+            if message.digest not in self._opening and self._nursery is not None:
+                self._opening.add(message.digest)
+                self._nursery.start_soon(self._seed, message.digest)
+
+    async def _seed(self, digest: Digest) -> None:
+        """Open a whole blob for those who are interested in it, or tell them that it is not here."""
+        content = None
+        try:
+            with contained(self._rules.metrics, f"seeding {digest}"):
+                content = await self._open_seed(digest)
+        finally:
+            self._opening.discard(digest)
+        session = self._sessions.get(digest)  # a download may have begun meanwhile
+        if content is not None and (session is not None or not self._has_room_for_seed()):
+            content.close()
+            content = None
+        if content is not None:
+            session = self.begin(content.swarm, content.fd, None, content.close)
+        if session is None:
+            self._on_unknown(digest)
+        for link, side in list(self._sides.items()):
+            message = side.waiting.pop(digest, None)
+            if message is None:
+                continue
+            if session is None:
+                link.send(wire.Reject(message.channel, None, "unknown"))
+                continue
             try:
-                session.on_interest(link, message)
-            except ValueError as error:
-                raise PeerError(f"INTEREST names {error}") from None
+                self._admit(link, side, session, message)
+            except PeerError as error:
+                link.close(str(error))
 
-    def _seed(self, digest: Digest) -> SwarmSession | None:
-        content = self._open_seed(digest)
-        return None if content is None else self.begin(content.swarm, content.fd, None, content.close)
+    def _has_room_for_seed(self) -> bool:
+        """Where there are many seeds, those that nobody is interested in make room."""
+        if len(self._sessions) >= _MAX_SEEDS:
+            for session in [one for one in self._sessions.values() if one.swarm.is_complete]:
+                if not session.neighbours:
+                    self.end(session)
+        return len(self._sessions) < _MAX_SEEDS
 
-    def _on_refused(self, link: PeerLink, message: wire.Reject) -> None:
+    def _admit(self, link: PeerLink, side: _Side, session: SwarmSession, message: wire.Interest) -> None:
+        """Raises PeerError."""
+        size = session.swarm.chunks.size
+        if size != message.size:
+            link.send(wire.Reject(message.channel, None, f"the blob has {size} bytes"))
+            return
+        for channel, other in list(side.channels.items()):
+            if (other is session) != (
+                channel == message.channel
+            ):  # that channel, or that swarm, is used anew
+                del side.channels[channel]
+                other.on_leave(link.node)
+        side.channels[message.channel] = session
+        self._greet(session, link)  # first: without it, the offers that come next would mean nothing there
+        try:
+            session.on_interest(link, message)
+        except ValueError as error:
+            raise PeerError(f"INTEREST names {error}") from None
+
+    def _on_leave(self, link: PeerLink, side: _Side, channel: int) -> None:
+        for digest in [digest for digest, message in side.waiting.items() if message.channel == channel]:
+            del side.waiting[digest]
+        session = side.channels.pop(channel, None)
+        if session is not None:
+            side.greeted.discard(session.channel)
+            session.on_leave(link.node)
+
+    def _on_refused(self, link: PeerLink, side: _Side, message: wire.Reject) -> None:
         """It takes no part in a swarm that we greeted it about. (In REJECT of an INTEREST the channel is ours.)"""
         session = self._by_channel.get(message.channel)
         if session is not None:
-            session.candidates.pop(link.node, None)
-            self._greeted[link].discard(session.channel)
+            session.drop_candidate(link.node)
+            side.greeted.discard(session.channel)
 
-    def _on_peers(self, link: PeerLink, message: wire.Peers) -> None:
-        session = self._remote.get(link, {}).get(message.channel)
-        if (
-            session is not None
-            and not session.swarm.is_complete
-            and len(session.neighbours) < self._neighbours
-        ):
-            known = message.known[:_GOSSIP_PEERS]
-            self.meet(session, [PeerAddress(peer.node, peer.address, False) for peer in known])
+    def _on_peers(self, side: _Side, message: wire.Peers) -> None:
+        """Nobody has checked what a neighbour tells of others: it replaces nothing that the tracker told."""
+        session, now = side.channels.get(message.channel), trio.current_time()
+        if session is None or session.swarm.is_complete or now < side.gossip_at + _GOSSIP_SECONDS:
+            return
+        side.gossip_at = now
+        if len(session.neighbours) < self._neighbours:
+            news = [
+                PeerAddress(peer.node, peer.address, False)
+                for peer in message.known[:_GOSSIP_PEERS]
+                if peer.node not in session.candidates and is_credible(peer.address, self._rules.address)
+            ]
+            self.meet(session, news)
 
     def _ban(self, digest: Digest, node: NodeId, index: int | None, reason: str) -> None:
         self._on_ban(digest, node, index, reason)
         self.links.ban(node, reason)
 
+    # ---- time and room
+
     def _on_change(self, session: SwarmSession) -> None:
         if session.timer_at < self._timer.deadline:
             self._timer.deadline = session.timer_at
 
+    def _on_room(self) -> None:
+        """Chunks have left memory: who declined offers for want of room hears of it, in turn; all where it is ample."""
+        cramped = [session for session in self._sessions.values() if session.is_cramped]
+        is_ample = self._transfers.used_bytes <= self._transfers.limit_bytes // 2
+        for session in cramped if is_ample else cramped[:1]:
+            session.tell_room()
+
     async def _run_timers(self) -> None:
         while True:
             now = trio.current_time()
-            for session in list(self._sessions.values()):
-                if session.timer_at <= now:
+            for session in [one for one in self._sessions.values() if one.timer_at <= now]:
+                with contained(self._rules.metrics, f"a timer of {session.digest}"):
+                    session.timer_at = float("inf")
                     session.on_timer()
+                    continue
+                self._break(session)
             due = min((session.timer_at for session in self._sessions.values()), default=float("inf"))
             with trio.CancelScope(deadline=max(due, now + 0.001)) as self._timer:
                 await trio.sleep_forever()
 
+    def _break(self, session: SwarmSession) -> None:
+        """A bug in one swarm."""
+        if session.sink is None:
+            self.end(session)
+        else:
+            session.sink.fail(
+                SourceError(f"the swarm of {session.digest} failed unexpectedly; the log has more")
+            )
+
     async def _run_housekeeping(self) -> None:
         while True:
             await trio.sleep(_SWEEP_SECONDS)
-            for session in list(self._sessions.values()):
-                idle = (
-                    not session.neighbours and trio.current_time() - session.idle_since > _IDLE_SEED_SECONDS
-                )
-                if session.swarm.is_complete and idle:
-                    self.end(session)
-            for session in self._sessions.values():
-                self._gossip(session)
+            with contained(self._rules.metrics, "housekeeping"):
+                for session in list(self._sessions.values()):
+                    is_idle = trio.current_time() - session.idle_since > _IDLE_SEED_SECONDS
+                    if session.swarm.is_complete and not session.neighbours and is_idle:
+                        self.end(session)
+                for session in self._sessions.values():
+                    self._gossip(session)
 
     def _gossip(self, session: SwarmSession) -> None:
         """Tell neighbours of each other, so that a swarm holds together while the tracker is away."""

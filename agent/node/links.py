@@ -1,49 +1,53 @@
 """`Links`: all peer links of this node: who may link, dialling, accepting, one link a neighbour, bans.
 
-A link begins with HELLO from either side (protocol version, cluster, node id). Where two nodes dial each other at the
-same moment, the connection opened by the smaller node id stays. Who is banned is neither dialled nor accepted.
+Where two nodes dial each other at the same moment, the connection that the smaller node id opened becomes the link: it
+declines the other one before that is a link (handshake.py), so nothing comes up only to go down again. Who is banned is
+neither dialled nor accepted. Connections that have not greeted yet are few, and have little time.
 """
 
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import trio
 
-from agent.content.errors import InputError, PeerError
+from agent.content.errors import PeerError
+from agent.node.containment import contained
+from agent.node.handshake import HANDSHAKE_SECONDS, Declined, greet_as_acceptor, greet_as_dialler
 from agent.node.link_stream import LinkStream, link_stream
+from agent.node.peer_address import dialable
 from agent.node.peer_link import LinkHandler, PeerLink
 from agent.node.rate_limit import RateLimit
 from agent.node.traffic import Traffic
-from agent.settings.address import TcpAddress, parse_tcp_address
+from agent.settings.address import TcpAddress
 from agent.telemetry.logs import get_log
+from agent.telemetry.metrics import Metrics
 from agent.wire.node_id import NodeId, short
-from agent.wire.peer_messages import (
-    LENGTH_BYTES,
-    PROTOCOL_VERSION,
-    Hello,
-    decode_body,
-    encode_frame,
-    frame_length,
-)
+from agent.wire.peer_messages import Bye, Message, encode_frame
+from agent.wire.vouch import NodeKey
 
 DIAL_SECONDS = 1.0
-_HELLO_SECONDS = 2.0
 _BAN_SECONDS = 3600.0
 _REDIAL_SECONDS = 5.0
 _MAX_LINKS = 256
+_MAX_ACCEPTED = 192  # strangers cannot take the room for the links that this node wants itself
+_MAX_GREETING = 64
+_CROSSED_SECONDS = DIAL_SECONDS + HANDSHAKE_SECONDS  # a connection that crossed ours is no older than this
 
 _log = get_log("shoal.links")
 
 
 @dataclass(frozen=True, slots=True)
 class LinkRules:
-    """Who we are in HELLO, and the limits that all links share."""
+    """Who we are, and the limits that all links share. `address`: where the others reach this node."""
 
     cluster: str
-    node: NodeId
+    key: NodeKey
+    address: TcpAddress
     upload: RateLimit
     download: RateLimit
     traffic: Traffic
+    metrics: Metrics
 
 
 class Links:
@@ -55,11 +59,13 @@ class Links:
         on_down: Callable[[PeerLink], None],
     ) -> None:
         self._rules = rules
+        self._node = rules.key.node
         self._handler = handler
         self._on_up = on_up
         self._on_down = on_down
         self._links: dict[NodeId, PeerLink] = {}
         self._dialling: set[NodeId] = set()
+        self._greeting = 0
         self._unreachable: dict[NodeId, float] = {}
         self._banned: dict[NodeId, float] = {}
         self._nursery: trio.Nursery | None = None
@@ -90,136 +96,143 @@ class Links:
         until = self._banned.get(node)
         return until is not None and until > trio.current_time()
 
-    def ban(self, node: NodeId, reason: str) -> bool:
-        """No link with it for an hour. True where that is new."""
-        new = not self.is_banned(node)
-        self._banned[node] = trio.current_time() + _BAN_SECONDS
-        if new:
+    def ban(self, node: NodeId, reason: str) -> None:
+        """No link with it for an hour."""
+        if not self.is_banned(node):
             _log.warning("peer banned", node=short(node), reason=reason)
+        _note(self._banned, node, _BAN_SECONDS)
         link = self._links.get(node)
         if link is not None:
             link.close(f"banned: {reason}")
-        return new
 
-    def dial(self, node: NodeId | None, address: str) -> None:
-        """Link with a node if there is none and it may be; returns at once. `node` None: only its address is known."""
+    def dial(self, node: NodeId, address: str) -> None:
+        """Link with a node if there is no link and there may be one; returns at once."""
         if self._nursery is None or len(self._links) + len(self._dialling) >= _MAX_LINKS:
             return
-        if node is not None:
-            known = node == self._rules.node or node in self._links or node in self._dialling
-            if known or self.is_banned(node) or self._unreachable.get(node, 0.0) > trio.current_time():
-                return
-            self._dialling.add(node)
-        elif any(link.address == address for link in self._links.values()):
+        known = node == self._node or node in self._links or node in self._dialling
+        if known or self.is_banned(node) or self._unreachable.get(node, 0.0) > trio.current_time():
             return
+        self._dialling.add(node)
         self._nursery.start_soon(self._dial, node, address)
 
-    async def _dial(self, node: NodeId | None, address: str) -> None:
-        try:
-            stream = await _connect(address)
-            await self._link(stream, address, dialled=True, expected=node)
-        except PeerError as error:
-            if node is not None:
-                self._unreachable[node] = trio.current_time() + _REDIAL_SECONDS
-            _log.debug("dial failed", address=address, reason=str(error))
-        finally:
-            if node is not None:
+    # ---- connections become links
+
+    async def _dial(self, node: NodeId, address: str) -> None:
+        with contained(self._rules.metrics, f"the link with {address}"):
+            try:
+                stream = await self._open(node, address)
+            except Declined as error:
+                _log.debug("dial declined", address=address, reason=str(error))
+                return
+            except PeerError as error:
+                _note(self._unreachable, node, _REDIAL_SECONDS)
+                _log.debug("dial failed", address=address, reason=str(error))
+                return
+            finally:
                 self._dialling.discard(node)
+            async with aclosing(stream):
+                if node not in self._links:
+                    await self._run(self._link(stream, node, address, dialled=True), None)
 
-    async def _accept(self, stream: trio.SocketStream) -> None:
-        if len(self._links) >= _MAX_LINKS:
-            await trio.aclose_forcefully(stream)
-            return
+    async def _open(self, node: NodeId, address: str) -> LinkStream:
+        """A connection with that node, which consents to a link. Raises PeerError."""
+        rules = self._rules
+        stream = link_stream(await _connect(dialable(address)))
         try:
-            peer = stream.socket.getpeername()
-            await self._link(stream, str(TcpAddress(peer[0], peer[1])), dialled=False, expected=None)
-        except (PeerError, OSError) as error:
-            _log.debug("link refused", reason=str(error))
-
-    async def _link(
-        self, raw: trio.abc.Stream, address: str, *, dialled: bool, expected: NodeId | None
-    ) -> None:
-        """Greet and run the link until it ends. Raises PeerError where the greeting fails."""
-        stream = link_stream(raw)
-        try:
-            node = await self._greet(stream)
-            self._check(node, expected)
+            await greet_as_dialler(stream, rules.key, rules.cluster, lambda found: self._check(found, node))
         except BaseException:
-            with trio.CancelScope(shield=True):
-                await stream.aclose()
+            await stream.aclose()
             raise
-        link = PeerLink(
+        return stream
+
+    async def _accept(self, raw: trio.SocketStream) -> None:
+        with contained(self._rules.metrics, "an accepted link"):
+            async with aclosing(link_stream(raw)) as stream:
+                try:
+                    peer = raw.socket.getpeername()
+                    await self._welcome(stream, str(TcpAddress(peer[0], peer[1])))
+                except (PeerError, OSError) as error:
+                    _log.debug("link refused", reason=str(error))
+
+    async def _welcome(self, stream: LinkStream, address: str) -> None:
+        """Raises PeerError."""
+        accepted = sum(not link.dialled for link in self._links.values())
+        if accepted >= _MAX_ACCEPTED or self._greeting >= _MAX_GREETING:
+            raise PeerError("there are too many links")
+        rules = self._rules
+        self._greeting += 1
+        try:
+            node, consent = await greet_as_acceptor(stream, rules.key, rules.cluster, self._check)
+        finally:
+            self._greeting -= 1
+        if self._crosses(node):
+            await stream.send([encode_frame(Bye("we have just dialled you"))])
+            return
+        await self._run(self._link(stream, node, address, dialled=False), consent)
+
+    def _crosses(self, node: NodeId) -> bool:
+        """Do we open, or have just opened, a connection to it ourselves, and is ours the one to keep?"""
+        if self._node > node:
+            return False
+        link = self._links.get(node)
+        fresh = link is not None and link.dialled and link.seconds_up < _CROSSED_SECONDS
+        return fresh or node in self._dialling
+
+    def _check(self, node: NodeId, expected: NodeId | None = None) -> None:
+        """Raises PeerError where there may be no link with it."""
+        if expected is not None and node != expected:
+            raise PeerError(f"it is node {short(node)}, not {short(expected)}")
+        if expected is not None and node in self._links:
+            raise Declined("it has linked with us meanwhile")
+        if self.is_banned(node):
+            raise PeerError(f"node {short(node)} is banned")
+
+    def _link(self, stream: LinkStream, node: NodeId, address: str, *, dialled: bool) -> PeerLink:
+        rules = self._rules
+        return PeerLink(
             stream,
             node,
             address,
             self._handler,
             dialled=dialled,
-            upload=self._rules.upload,
-            download=self._rules.download,
-            traffic=self._rules.traffic,
+            upload=rules.upload,
+            download=rules.download,
+            traffic=rules.traffic,
         )
+
+    async def _run(self, link: PeerLink, first: Message | None) -> None:
+        """Until the link ends. A link that it had before is replaced: the other side has started anew."""
+        node = link.node
         old = self._links.get(node)
-        if old is not None and old.dialled != dialled and dialled != (self._rules.node < node):
-            await stream.aclose()  # both dialled: the one that the smaller id opened stays
-            return
         if old is not None:
             old.close("replaced by a newer link")
             self._on_down(old)
         self._links[node] = link
-        if expected is not None:
-            self._dialling.discard(expected)
-        self._on_up(link)
+        if first is not None:
+            link.send(first)
         try:
+            self._on_up(link)
             await link.run()
         finally:
             if self._links.get(node) is link:
                 del self._links[node]
                 self._on_down(link)
-            _log.debug("link ended", node=short(node), address=address, reason=link.why_closed)
-
-    def _check(self, node: NodeId, expected: NodeId | None) -> None:
-        if node == self._rules.node:
-            raise PeerError("it is this node itself")
-        if expected is not None and node != expected:
-            raise PeerError(f"it is node {short(node)}, not {short(expected)}")
-        if self.is_banned(node):
-            raise PeerError(f"node {short(node)} is banned")
-
-    async def _greet(self, stream: LinkStream) -> NodeId:
-        with trio.move_on_after(_HELLO_SECONDS):
-            await stream.send([encode_frame(Hello(PROTOCOL_VERSION, self._rules.cluster, self._rules.node))])
-            length = frame_length(await _receive_exactly(stream, LENGTH_BYTES))
-            hello = decode_body(await _receive_exactly(stream, length))
-            if not isinstance(hello, Hello):
-                raise PeerError("it did not say HELLO first")
-            if hello.version != PROTOCOL_VERSION:
-                raise PeerError(f"it speaks version {hello.version} of the protocol, we {PROTOCOL_VERSION}")
-            if hello.cluster != self._rules.cluster:
-                raise PeerError(f"it belongs to cluster {hello.cluster!r}, we to {self._rules.cluster!r}")
-            return hello.node
-        raise PeerError("it did not say HELLO in time")
+            _log.debug("link ended", node=short(node), address=link.address, reason=link.why_closed)
 
 
-async def _connect(address: str) -> trio.SocketStream:
+def _note(until: dict[NodeId, float], node: NodeId, seconds: float) -> None:
+    """Note a node for a time; forget those whose time is over."""
+    now = trio.current_time()
+    for over in [one for one, at in until.items() if at <= now]:
+        del until[over]
+    until[node] = now + seconds
+
+
+async def _connect(address: TcpAddress) -> trio.SocketStream:
     """Raises PeerError."""
-    try:
-        parsed = parse_tcp_address(address)
-    except InputError as error:
-        raise PeerError(str(error)) from None
     with trio.move_on_after(DIAL_SECONDS):
         try:
-            return await trio.open_tcp_stream(parsed.host, parsed.port)
+            return await trio.open_tcp_stream(address.host, address.port)
         except OSError as error:
             raise PeerError(f"cannot reach {address}: {error}") from None
     raise PeerError(f"cannot reach {address} within {DIAL_SECONDS:.0f} s")
-
-
-async def _receive_exactly(stream: LinkStream, count: int) -> bytes:
-    data = bytearray(count)
-    position = 0
-    while position < count:
-        received = await stream.receive_into(memoryview(data)[position:])
-        if received == 0:
-            raise PeerError("it closed the link")
-        position += received
-    return bytes(data)

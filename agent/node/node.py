@@ -20,6 +20,7 @@ from agent.node.hop import Hop, ThreadHop
 from agent.node.hub import SeedContent, SwarmHub
 from agent.node.identity import load_node_key
 from agent.node.images import Images
+from agent.node.in_flight import InFlight
 from agent.node.links import LinkRules
 from agent.node.pull import Puller
 from agent.node.rate_limit import RateLimit
@@ -31,7 +32,7 @@ from agent.node.traffic import Traffic
 from agent.origin.credentials import CredentialStore
 from agent.origin.origin import Origin, OriginOptions, open_origin
 from agent.origin.upstream import Upstream
-from agent.settings.address import TcpAddress
+from agent.settings.address import TcpAddress, parse_tcp_address
 from agent.settings.settings import Settings
 from agent.store.store import Store, StoreLimits
 from agent.swarm.policy import SwarmPolicy
@@ -87,14 +88,16 @@ async def open_node(
             address = _advertised(settings, listeners)
             parts = _Parts(settings, key, store, origin, metrics, hop, address)
             node = parts.node
-            async with trio.open_nursery() as nursery:
-                await nursery.start(node.hub.run, listeners)
-                nursery.start_soon(node.tracker.run)
-                nursery.start_soon(node.traffic.run)
-                await nursery.start(node.blobs.run)
-                _log.info("node up", name=settings.node.name, node=short(key.node), peers=address)
-                yield node
-                nursery.cancel_scope.cancel()
+            async with trio.open_nursery() as services:
+                await services.start(node.hub.run, listeners)
+                services.start_soon(node.tracker.run)
+                services.start_soon(node.traffic.run)
+                async with trio.open_nursery() as downloads:
+                    await downloads.start(node.blobs.run)
+                    _log.info("node up", name=settings.node.name, node=short(key.node), peers=address)
+                    yield node
+                    downloads.cancel_scope.cancel()
+                services.cancel_scope.cancel()
 
 
 class _Parts:
@@ -111,21 +114,27 @@ class _Parts:
         address: str,
     ) -> None:
         self._store, self._key, self._metrics, self._rng = store, key, metrics, random.Random()
+        self._hop = hop
         peer, cluster = settings.peer, settings.security.cluster
         self._policy = SwarmPolicy(uploads=peer.upload_slots, downloads=peer.download_slots)
         traffic = Traffic(metrics)
         download_rate = RateLimit(peer.download_rate)
-        rules = LinkRules(cluster, key.node, RateLimit(peer.upload_rate), download_rate, traffic)
+        in_flight = InFlight(peer.in_flight_bytes)
+        upload_rate = RateLimit(peer.upload_rate)
+        own_address = parse_tcp_address(address)
+        rules = LinkRules(cluster, key, own_address, upload_rate, download_rate, traffic, metrics)
         client = TrackerClient(settings.tracker.url) if settings.tracker.url else None
         self.tracker = TrackerSession(
             client,
             Identity(cluster, key.node, settings.node.name, address, settings.node.zone, settings.node.rack),
             store.complete_digests,
             self._on_banned,
-            metrics.set_tracker_up,
+            metrics,
             self._rng,
         )
-        self.hub = SwarmHub(rules, peer.neighbours, self._open_seed, self._on_ban, self._on_unknown)
+        self.hub = SwarmHub(
+            rules, peer.neighbours, in_flight.transfers, self._open_seed, self._on_ban, self._on_unknown
+        )
         services = Services(
             store=store,
             origin=origin,
@@ -138,6 +147,7 @@ class _Parts:
             rng=self._rng,
             neighbours=peer.neighbours,
             download_rate=download_rate,
+            in_flight=in_flight,
             policy=self._policy,
         )
         blobs = Blobs(services, settings.store.linger)
@@ -165,16 +175,22 @@ class _Parts:
         self._metrics.set_swarms(len(self.hub.links.all), len(self.hub.sessions))
         self._metrics.set_store(usage.blob_bytes, usage.partial_bytes, usage.free_bytes, usage.quota_bytes)
 
-    def _open_seed(self, digest: Digest) -> SeedContent | None:
+    async def _open_seed(self, digest: Digest) -> SeedContent | None:
         """A blob that is whole here, with a descriptor of its own."""
-        blob = self._store.open_blob(digest)
+        blob = None
+        try:
+            blob = self._store.open_blob(digest)
+            # Of what was not downloaded here no chunk digests are known: the blob is read for them.
+            digests = None if blob is None else await self._hop(self._store.chunk_digests, digest)
+        except BaseException as error:
+            if blob is not None:
+                blob.close()
+            if not isinstance(error, ShoalError):
+                raise
+            _log.warning("blob cannot be seeded", digest=digest, reason=str(error))
+            return None
         if blob is None:
             return None
-        try:
-            digests = self._store.chunk_digests(digest)
-        except ShoalError as error:
-            _log.warning("blob cannot be seeded", digest=digest, reason=str(error))
-            digests = None
         if digests is None:
             blob.close()
             return None

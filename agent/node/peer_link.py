@@ -4,10 +4,11 @@ Control frames never wait behind more than one segment of chunk bytes. Chunk byt
 the transfer that was asked for, and go out by sendfile; bytes of a transfer that nobody asked for (it was cancelled a
 moment ago) are read and thrown away, within limits. What the frames mean is the LinkHandler's.
 
-Deadlines: a neighbour that owes us chunk bytes and sends none for STALL_SECONDS is dead; so is one that says nothing
-at all, not even PING, for IDLE_SECONDS.
+Deadlines: a neighbour that owes us chunk bytes and sends none for some seconds, whatever else it says, is dead; so is
+one that says nothing at all, not even PING, for longer. One that merely drips is let go of, too (patience.py).
 """
 
+import os
 from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +17,7 @@ import trio
 
 from agent.content.errors import DiskError, PeerError
 from agent.node.link_stream import LinkStream
+from agent.node.patience import Patience
 from agent.node.rate_limit import RateLimit
 from agent.node.traffic import Traffic
 from agent.wire.node_id import NodeId
@@ -33,13 +35,12 @@ from agent.wire.peer_messages import (
 )
 from agent.wire.shape import Malformed
 
-STALL_SECONDS = 3.0
-IDLE_SECONDS = 30.0
 _PING_SECONDS = 10.0
 _GOODBYE_SECONDS = 0.2
 _MAX_OUTBOX_BYTES = 4 * 1024 * 1024
 _READ_BYTES = 64 * 1024
-_MAX_UNASKED_BYTES = 64 * 1024 * 1024
+_UNASKED_BYTES = 8 * 1024 * 1024  # beyond what was asked for and then cancelled
+_MAX_STARTS = 3  # of one transfer: again after a cancellation that it crossed
 
 Transfer = tuple[int, int]  # (channel, chunk index)
 
@@ -75,10 +76,15 @@ class _Incoming:
     length: int
     data: bytearray | None = None
     received: int = 0
+    starts: int = 0
 
     def room_for(self, chunk: Chunk) -> memoryview:
         if self.data is None:
             self.data = bytearray(self.length)
+        if chunk.offset == 0:
+            self.starts += 1
+        if self.starts > _MAX_STARTS:
+            raise Malformed(f"chunk {chunk.index} begins again and again")
         return memoryview(self.data)[chunk.offset : chunk.offset + chunk.length]
 
 
@@ -111,7 +117,11 @@ class PeerLink:
         self._outbox_bytes = 0
         self._outgoing: deque[_Outgoing] = deque()
         self._incoming: dict[Transfer, _Incoming] = {}
-        self._unasked_bytes = 0
+        self._spare_bytes = _UNASKED_BYTES
+        self._patience = Patience(trio.current_time())
+        self._started_at = trio.current_time()
+        self._passes_at = float("-inf")
+        self._reserved = 0
         self._wake = trio.Event()
         self._scope = trio.CancelScope()
         self._waiting = trio.CancelScope()
@@ -146,12 +156,21 @@ class PeerLink:
 
     def expect(self, channel: int, index: int, length: int) -> None:
         """A chunk of `length` bytes was asked for; `channel` is the other side's number for the swarm."""
+        if not self._incoming:
+            self._patience.on_owed(trio.current_time())
         self._incoming[channel, index] = _Incoming(length)
-        self._waiting.deadline = min(self._waiting.deadline, trio.current_time() + STALL_SECONDS)
+        self._waiting.deadline = self._patience_ends()
 
     def forget(self, channel: int, index: int) -> None:
         """What still comes of this transfer is thrown away."""
-        self._incoming.pop((channel, index), None)
+        incoming = self._incoming.pop((channel, index), None)
+        if incoming is not None:
+            self._spare_bytes += incoming.length - incoming.received
+            self._waiting.deadline = self._patience_ends()
+
+    @property
+    def seconds_up(self) -> float:
+        return trio.current_time() - self._started_at
 
     def close(self, reason: str) -> None:
         self.why_closed = self.why_closed or reason
@@ -189,46 +208,52 @@ class PeerLink:
             self.send(Ping())
 
     async def _write(self) -> None:
+        """Control frames as they come; between them one segment of the foremost chunk, when the rate allows it."""
         try:
             while True:
-                await self._wake.wait()
-                self._wake = trio.Event()
-                while self._outbox or self._outgoing:
-                    await self._write_some()
+                outgoing = self._next_outgoing()
+                if self._outbox:
+                    pieces = list(self._outbox)
+                    self._outbox.clear()
+                    self._outbox_bytes = 0
+                    await self._stream.send(pieces)
+                elif outgoing is not None and self._may_pass(outgoing):
+                    await self._send_segment(outgoing)
+                else:
+                    self._wake = trio.Event()
+                    with trio.move_on_at(float("inf") if outgoing is None else self._passes_at):
+                        await self._wake.wait()
         except (PeerError, DiskError) as error:
             self.close(str(error))
 
-    async def _write_some(self) -> None:
-        """All control frames there are, then one segment of the foremost chunk."""
-        pieces = list(self._outbox)
-        self._outbox.clear()
-        self._outbox_bytes = 0
-        segment = self._next_segment()
-        if segment is None:
-            if pieces:
-                await self._stream.send(pieces)
-            return
-        outgoing, count = segment
-        channel, index = outgoing.transfer
-        await self._upload_rate.take(count)
-        if outgoing.sent + count > outgoing.count or outgoing not in self._outgoing:
-            if pieces:  # the chunk was cancelled while we waited
-                await self._stream.send(pieces)
-            return
-        pieces.append(encode_frame(Chunk(channel, index, outgoing.sent, count)))
-        await self._stream.send(pieces)
-        await self._stream.send_file(outgoing.fd, outgoing.offset + outgoing.sent, count)
+    def _may_pass(self, outgoing: _Outgoing) -> bool:
+        """Does the upload rate let a segment pass now? (Its share is kept for whichever chunk is next then.)"""
+        if not self._reserved:
+            self._reserved = self._upload_rate.portion(min(outgoing.count - outgoing.sent, MAX_SEGMENT_BYTES))
+            self._passes_at = self._upload_rate.reserve(self._reserved)
+        return self._passes_at <= trio.current_time()
+
+    async def _send_segment(self, outgoing: _Outgoing) -> None:
+        """The swarm may end, and close its descriptor, meanwhile: the segment is read from one of its own."""
+        count = min(outgoing.count - outgoing.sent, self._reserved)
+        self._reserved = 0
+        try:
+            fd = os.dup(outgoing.fd)
+        except OSError as error:
+            raise DiskError(f"cannot read a chunk: {error.strerror}") from None
+        try:
+            await self._stream.send([encode_frame(Chunk(*outgoing.transfer, outgoing.sent, count))])
+            await self._stream.send_file(fd, outgoing.offset + outgoing.sent, count)
+        finally:
+            os.close(fd)
         outgoing.sent += count
         self.bytes_sent += count
         self._traffic.count_sent("peer", count)
         self._finish_sent()
 
-    def _next_segment(self) -> tuple[_Outgoing, int] | None:
+    def _next_outgoing(self) -> _Outgoing | None:
         self._finish_sent()
-        if not self._outgoing:
-            return None
-        outgoing = self._outgoing[0]
-        return outgoing, min(outgoing.count - outgoing.sent, MAX_SEGMENT_BYTES)
+        return self._outgoing[0] if self._outgoing else None
 
     def _finish_sent(self) -> None:
         while self._outgoing and self._outgoing[0].sent >= self._outgoing[0].count:
@@ -255,13 +280,20 @@ class PeerLink:
             end += await self._receive(view[end:])
 
     async def _receive(self, buffer: memoryview) -> int:
-        limit = STALL_SECONDS if self._incoming else IDLE_SECONDS
-        with trio.move_on_after(limit) as self._waiting:
-            count = await self._stream.receive_into(buffer)
-            if count == 0:
-                raise PeerError("it closed the link")
-            return count
-        raise PeerError(f"nothing came from it for {limit:.0f} s")
+        while True:
+            with trio.move_on_at(self._patience_ends()) as self._waiting:
+                count = await self._stream.receive_into(buffer)
+                if count == 0:
+                    raise PeerError("it closed the link")
+                self._patience.on_heard(trio.current_time())
+                return count
+            if trio.current_time() >= self._patience_ends():
+                raise PeerError(
+                    "it owes a chunk and sends none of it" if self._incoming else "it has fallen silent"
+                )
+
+    def _patience_ends(self) -> float:
+        return self._patience.ends_at(is_owed=bool(self._incoming))
 
     async def _read_segment(self, chunk: Chunk, ahead: memoryview) -> int:
         """Take a segment's raw bytes: first what was read ahead (how much is returned), then from the stream."""
@@ -269,11 +301,16 @@ class PeerLink:
         target = self._spare(chunk) if incoming is None else incoming.room_for(chunk)
         taken = min(len(ahead), chunk.length)
         target[:taken] = ahead[:taken]
+        self._patience.on_bytes(taken, trio.current_time())
         position = taken
         while position < chunk.length:
-            position += await self._receive(target[position:])
+            count = await self._receive(target[position:])
+            self._patience.on_bytes(count, trio.current_time())
+            position += count
         self.bytes_received += chunk.length
+        before = trio.current_time()
         await self._download_rate.take(chunk.length)
+        self._patience.on_own_delay(trio.current_time() - before)
         if incoming is not None and self._incoming.get((chunk.channel, chunk.index)) is incoming:
             self._finish_received(chunk, incoming)
         return taken
@@ -290,8 +327,8 @@ class PeerLink:
         return incoming
 
     def _spare(self, chunk: Chunk) -> memoryview:
-        self._unasked_bytes += chunk.length
-        if self._unasked_bytes > _MAX_UNASKED_BYTES:
+        self._spare_bytes -= chunk.length
+        if self._spare_bytes < 0:
             raise PeerError("it sends chunks that nobody asked for")
         return memoryview(bytearray(chunk.length))
 

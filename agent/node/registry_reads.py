@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _MAX_UNKNOWN_BYTES = 4 * 1024 * 1024
 _ALONE_BYTES = 32 * 1024 * 1024
+_READER_BYTES = 1024 * 1024  # what a reader of the registry may have read ahead
 
 
 @dataclass(slots=True)
@@ -63,6 +64,10 @@ class RegistryReads:
     @property
     def is_reading(self) -> bool:
         return bool(self._reads)
+
+    @property
+    def leases_held(self) -> int:
+        return sum(read.lease is not None for read in self._reads)
 
     def reports(self) -> tuple[LeaseReport, ...]:
         """All leases held, finished ones once more."""
@@ -130,6 +135,7 @@ class RegistryReads:
         download = self._download
         try:
             with read.scope:
+                await trio.sleep_until(self.paused_until)
                 if read.stop and download.known_size is not None:
                     await download.begin(download.known_size)
                     self._mark(ChunkSet.run(read.start, read.stop))
@@ -182,9 +188,18 @@ class RegistryReads:
                 read.next = read.stop
                 return
             begin, end = partial.map.span(first)[0], partial.map.span(read.stop - 1)[1]
-        async with download.services.origin.open_content(
-            source.repository, download.digest, kind=source.kind, start=begin, stop=end, size=download.size
-        ) as reader:
+        buffered = _READER_BYTES + (0 if partial is None else partial.map.chunk_bytes)
+        async with (
+            download.services.in_flight.reads.taking(buffered),
+            download.services.origin.open_content(
+                source.repository,
+                download.digest,
+                kind=source.kind,
+                start=begin,
+                stop=end,
+                size=download.size,
+            ) as reader,
+        ):
             download.services.metrics.count_registry_request(source.repository.registry, "ok")
             if download.session is None or not read.stop:
                 await self._take_unknown(read, reader)

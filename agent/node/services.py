@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from agent.node.hop import Hop
 from agent.node.hub import SwarmHub
+from agent.node.in_flight import InFlight
 from agent.node.rate_limit import RateLimit
 from agent.node.tracker_session import TrackerSession
 from agent.node.traffic import Traffic
@@ -30,6 +31,7 @@ class Services:
     rng: random.Random
     neighbours: int
     download_rate: RateLimit
+    in_flight: InFlight
     policy: SwarmPolicy = field(default_factory=SwarmPolicy)
 
 

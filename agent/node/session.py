@@ -5,7 +5,7 @@ knows the links of its neighbours and both sides' channel numbers; which session
 matter.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +13,8 @@ import trio
 
 from agent.content.chunk_set import ChunkSet
 from agent.content.digest import Digest
+from agent.content.errors import ShoalError
+from agent.node.in_flight import Budget
 from agent.node.peer_link import PeerLink
 from agent.swarm import actions
 from agent.swarm.swarm import Swarm
@@ -20,14 +22,18 @@ from agent.wire import peer_messages as wire
 from agent.wire.node_id import NodeId
 
 _INDICES_A_FRAME = 8000
+_MAX_CANDIDATES = 400  # more than there may be links
 
 
 class ContentSink(Protocol):
     """Where a session's chunks go. Called from the link's task; must not block."""
 
-    def on_chunk(self, sender: NodeId, index: int, data: bytearray, expected: bytes) -> None: ...
+    def on_chunk(self, sender: NodeId, index: int, data: bytearray, expected: bytes) -> None:
+        """Its bytes count as in flight until the sink gives them back."""
 
     def on_forget(self, chunks: ChunkSet) -> None: ...
+
+    def fail(self, error: ShoalError) -> None: ...
 
 
 @dataclass(slots=True)
@@ -47,15 +53,20 @@ class SwarmSession:
         sink: ContentSink | None,
         on_ban: Callable[[NodeId, int | None, str], None],
         on_change: Callable[["SwarmSession"], None],
+        transfers: Budget,
     ) -> None:
-        """`fd`: the content, readable wherever `swarm` has it. `on_change` is called after every event."""
+        """`fd`: the content, readable wherever `swarm` has it. `on_change` is called after every event. `transfers`:
+        what bytes of chunks may be on their way.
+        """
         self.swarm = swarm
         self.channel = channel
-        self.candidates: dict[NodeId, str] = {}
+        self._candidates: dict[NodeId, str] = {}
         self.idle_since = trio.current_time()
         self.timer_at = float("inf")
+        self.is_cramped = False  # it declined an offer for want of room
+        self.sink = sink
         self._fd = fd
-        self._sink = sink
+        self._transfers = transfers
         self._on_ban = on_ban
         self._on_change = on_change
         self._neighbours: dict[NodeId, _Neighbour] = {}
@@ -68,6 +79,20 @@ class SwarmSession:
     @property
     def neighbours(self) -> dict[NodeId, PeerLink]:
         return {node: neighbour.link for node, neighbour in self._neighbours.items()}
+
+    @property
+    def candidates(self) -> Mapping[NodeId, str]:
+        """Who may be worth a link, and where; the newest last."""
+        return self._candidates
+
+    def add_candidate(self, node: NodeId, address: str) -> None:
+        self._candidates.pop(node, None)
+        self._candidates[node] = address
+        while len(self._candidates) > _MAX_CANDIDATES:
+            del self._candidates[next(iter(self._candidates))]
+
+    def drop_candidate(self, node: NodeId) -> None:
+        self._candidates.pop(node, None)
 
     def greet(self, link: PeerLink) -> None:
         """Tell a node that this node takes part."""
@@ -88,11 +113,9 @@ class SwarmSession:
         for neighbour in self._neighbours.values():
             neighbour.link.drop_sending(self.channel)
             neighbour.link.send(wire.Leave(self.channel))
-        for node, index in self._expected:
-            neighbour = self._neighbours[node]
-            neighbour.link.forget(neighbour.channel, index)
+        for node, index in list(self._expected):
+            self._unexpect(node, index)
         self._neighbours.clear()
-        self._expected.clear()
 
     # ---- events
 
@@ -104,13 +127,13 @@ class SwarmSession:
         self.perform(self.swarm.on_interest(link.node, have, want, message.free, trio.current_time()))
 
     def on_leave(self, node: NodeId) -> None:
-        neighbour = self._neighbours.pop(node, None)
+        neighbour = self._neighbours.get(node)
         if neighbour is None:
             return
         neighbour.link.drop_sending(self.channel)
-        for key in [key for key in self._expected if key[0] == node]:
-            del self._expected[key]
-            neighbour.link.forget(neighbour.channel, key[1])
+        for index in [index for sender, index in self._expected if sender == node]:
+            self._unexpect(node, index)
+        del self._neighbours[node]
         if not self._neighbours:
             self.idle_since = trio.current_time()
         self.perform(self.swarm.on_leave(node, trio.current_time()))
@@ -128,7 +151,7 @@ class SwarmSession:
                 )
                 self.perform(swarm.on_want(node, add, drop, message.free, urgent, now))
             case wire.Offer():
-                self.perform(swarm.on_offer(node, message.index, message.vouch, now))
+                self._on_offer(node, message, now)
             case wire.Request():
                 self.perform(swarm.on_request(node, message.index, now))
             case wire.Reject(index=int(index)):
@@ -146,9 +169,17 @@ class SwarmSession:
 
     def on_chunk(self, node: NodeId, index: int, data: bytearray) -> None:
         expected = self._expected.pop((node, index), None)
-        if expected is not None and self._sink is not None:
+        if expected is not None and self.sink is not None:
             self.swarm.on_arrived(node, index)
-            self._sink.on_chunk(node, index, data, expected)
+            self.sink.on_chunk(node, index, data, expected)
+
+    def tell_room(self) -> None:
+        """There is room again for what was declined for want of it."""
+        self.is_cramped = False
+        if self.swarm.want:
+            frame = wire.encode_frame(wire.Want(self.channel, (), (), self.swarm.free))
+            for neighbour in self._neighbours.values():
+                neighbour.link.send_encoded(frame)
 
     def on_timer(self) -> None:
         self.perform(self.swarm.on_timer(trio.current_time()))
@@ -181,8 +212,8 @@ class SwarmSession:
                 self._unexpect(peer, index)
                 self._send(peer, wire.Cancel(self.channel, index))
             case actions.Forget(chunks):
-                if self._sink is not None:
-                    self._sink.on_forget(chunks)
+                if self.sink is not None:
+                    self.sink.on_forget(chunks)
             case actions.Ban(node, chunk, reason):
                 self._on_ban(node, chunk, reason)
 
@@ -195,14 +226,25 @@ class SwarmSession:
         neighbour = self._neighbours.get(node)
         if neighbour is None:
             return
+        length = self.swarm.chunks.length(index)
+        self._transfers.take(length)
         self._expected[node, index] = expected
-        neighbour.link.expect(neighbour.channel, index, self.swarm.chunks.length(index))
+        neighbour.link.expect(neighbour.channel, index, length)
         neighbour.link.send(wire.Request(self.channel, index))
 
     def _unexpect(self, node: NodeId, index: int) -> None:
-        neighbour = self._neighbours.get(node)
-        if self._expected.pop((node, index), None) is not None and neighbour is not None:
+        if self._expected.pop((node, index), None) is not None:
+            neighbour = self._neighbours[node]
             neighbour.link.forget(neighbour.channel, index)
+            self._transfers.give_back(self.swarm.chunks.length(index))
+
+    def _on_offer(self, node: NodeId, offer: wire.Offer, now: float) -> None:
+        chunks = self.swarm.chunks
+        if offer.index < chunks.count and not self._transfers.has_room(chunks.length(offer.index)):
+            self.is_cramped = True
+            self._send(node, wire.Reject(self.channel, offer.index, "busy"))
+        else:
+            self.perform(self.swarm.on_offer(node, offer.index, offer.vouch, now))
 
     def _tell(self, tell: actions.Tell) -> None:
         """Encoded once, whatever the number of neighbours."""

@@ -13,9 +13,11 @@ from typing import Protocol
 import trio
 
 from agent.content.digest import Digest
-from agent.content.errors import TrackerError
+from agent.content.errors import DiskError, ShoalError, TrackerError
+from agent.node.containment import contained
 from agent.node.tracker_client import TrackerClient
 from agent.telemetry.logs import get_log
+from agent.telemetry.metrics import Metrics
 from agent.wire.node_id import NodeId
 from agent.wire.tracker_calls import Announce, AnnounceAnswer, Suspicion, SwarmAnswer, SwarmReport
 
@@ -24,6 +26,7 @@ _SPACING_SECONDS = 0.03
 _RETRY_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 5.0
 _GOODBYE_SECONDS = 1.0
+_MAX_NEWS = 1000  # of swarms that nobody works on: hints, which a neighbour could flood us with
 
 _log = get_log("shoal.tracker")
 
@@ -58,7 +61,7 @@ class TrackerSession:
         identity: Identity,
         complete: Callable[[], Iterable[tuple[Digest, int]]],
         on_banned: Callable[[NodeId], None],
-        on_state: Callable[[bool], None],
+        metrics: Metrics,
         rng: random.Random,
     ) -> None:
         self.cluster_nodes = 1
@@ -67,7 +70,7 @@ class TrackerSession:
         self._identity = identity
         self._complete = complete
         self._on_banned = on_banned
-        self._on_state = on_state
+        self._metrics = metrics
         self._rng = rng
         self._members: dict[Digest, Member] = {}
         self._news: dict[Digest, SwarmReport] = {}
@@ -93,7 +96,9 @@ class TrackerSession:
 
     def tell(self, report: SwarmReport) -> None:
         """News of a swarm that nobody works on (a blob that is not here any more, one that came by itself)."""
-        if self._client is not None and report.digest not in self._members:
+        if self._client is None or report.digest in self._members:
+            return
+        if report.digest in self._news or len(self._news) < _MAX_NEWS:
             self._news[report.digest] = report
             self.wake()
 
@@ -114,13 +119,12 @@ class TrackerSession:
         retry = _RETRY_SECONDS
         try:
             while True:
-                try:
-                    wait = await self._announce(self._client)
-                    retry = _RETRY_SECONDS
-                except TrackerError as error:
-                    self._on_failure(error)
+                wait = await self._try_announce(self._client)
+                if wait is None:
                     wait = retry * self._rng.uniform(0.5, 1.5)
                     retry = min(retry * 2, _LONGEST_RETRY_SECONDS)
+                else:
+                    retry = _RETRY_SECONDS
                 self._soonest = trio.current_time() + (
                     _SPACING_SECONDS if self.silent_since is None else wait
                 )
@@ -130,8 +134,19 @@ class TrackerSession:
             with trio.CancelScope(deadline=trio.current_time() + _GOODBYE_SECONDS, shield=True):
                 await self._say_goodbye(self._client)
 
+    async def _try_announce(self, client: TrackerClient) -> float | None:
+        """How long to wait until the next; None after a failure."""
+        with contained(self._metrics, "an announce"):
+            try:
+                return await self._announce(client)
+            except (TrackerError, DiskError) as error:
+                self._on_failure(error)
+                return None
+        self._full = True
+        return None
+
     async def _announce(self, client: TrackerClient) -> float:
-        """One call; how long to wait until the next. Raises TrackerError."""
+        """One call; how long to wait until the next. Raises TrackerError, DiskError."""
         announce = self._compose()
         self._due = trio.CancelScope()  # wake() from here on asks for the call after this one
         answer = await client.announce(announce)
@@ -140,7 +155,8 @@ class TrackerSession:
         for swarm in answer.swarms:
             member = self._members.get(swarm.digest)
             if member is not None:
-                member.on_answer(swarm)
+                with contained(self._metrics, f"what the tracker says of {swarm.digest}"):
+                    member.on_answer(swarm)
         for node in answer.banned:
             self._on_banned(node)
         woken = self._due.deadline - trio.current_time()
@@ -149,7 +165,10 @@ class TrackerSession:
     def _compose(self) -> Announce:
         full, news, suspicions = self._full, self._news, self._suspicions
         self._news, self._suspicions = {}, {}
-        reports = {digest: member.report(full) for digest, member in self._members.items()}
+        reports = {}
+        for digest, member in self._members.items():
+            with contained(self._metrics, f"a report on {digest}"):
+                reports[digest] = member.report(full)
         if full:
             for digest, size in self._complete():
                 reports.setdefault(digest, SwarmReport(digest, size, complete=True))
@@ -173,14 +192,14 @@ class TrackerSession:
         self.cluster_nodes = max(answer.nodes, 1)
         if self.silent_since is not None:
             self.silent_since = None
-            self._on_state(True)
+            self._metrics.set_tracker_up(True)
             _log.info("tracker reached", nodes=answer.nodes)
 
-    def _on_failure(self, error: TrackerError) -> None:
+    def _on_failure(self, error: ShoalError) -> None:
         self._full = True  # what that call told is told again
         if self.silent_since is None:
             self.silent_since = trio.current_time()
-            self._on_state(False)
+            self._metrics.set_tracker_up(False)
             _log.warning("tracker lost", reason=str(error))
 
     async def _say_goodbye(self, client: TrackerClient) -> None:

@@ -26,12 +26,13 @@ from agent.wire.shape import (
     uint,
     unpack,
 )
-from agent.wire.vouch import VOUCH, Vouch
+from agent.wire.vouch import SIGNATURE_BYTES, VOUCH, Vouch
 
 PROTOCOL_VERSION = 1
 MAX_FRAME_BYTES = 128 * 1024  # an INTEREST with two full bitmaps, a WANT with three full lists
 MAX_SEGMENT_BYTES = 256 * 1024
 LENGTH_BYTES = 4
+NONCE_BYTES = 32
 MAX_CHUNK_BYTES = 4 * 1024 * 1024
 MAX_CHUNKS = 1 << 24  # 64 TiB in chunks of 4 MiB
 _MAX_BITMAP_BYTES = 48 * 1024  # 1.6 TB in chunks of 4 MiB
@@ -41,11 +42,19 @@ _MAX_PEERS = 64
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """First frame of either side."""
+    """First frame of either side. `nonce`: chance, for the other side to sign in its PROOF."""
 
     version: int
     cluster: str
     node: NodeId
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Second frame of either side, the dialler's first: `signature` shows that the sender is the node of its HELLO."""
+
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +168,20 @@ class Bye:
 
 
 Message = (
-    Hello | Interest | Have | Want | Offer | Request | Chunk | Cancel | Reject | Leave | Peers | Ping | Bye
+    Hello
+    | Interest
+    | Have
+    | Want
+    | Offer
+    | Request
+    | Chunk
+    | Cancel
+    | Reject
+    | Leave
+    | Peers
+    | Ping
+    | Bye
+    | Proof
 )
 
 _CHANNEL = uint(1 << 32)
@@ -170,7 +192,7 @@ _SLOTS = uint(1000)
 
 # The kind's number is the position; numbers are never reused.
 _SHAPES: tuple[tuple[type[Message], Shape[Any]], ...] = (
-    (Hello, record(Hello, uint(1 << 16), text(100), NODE_ID)),
+    (Hello, record(Hello, uint(1 << 16), text(100), NODE_ID, octets(NONCE_BYTES, exactly=NONCE_BYTES))),
     (Interest, record(Interest, _CHANNEL, DIGEST, uint(), _BITMAP, _BITMAP, _SLOTS)),
     (Have, record(Have, _CHANNEL, _INDICES)),
     (Want, record(Want, _CHANNEL, _INDICES, _INDICES, _SLOTS, _INDICES)),
@@ -183,6 +205,7 @@ _SHAPES: tuple[tuple[type[Message], Shape[Any]], ...] = (
     (Peers, record(Peers, _CHANNEL, listing(record(KnownPeer, NODE_ID, text(300)), _MAX_PEERS))),
     (Ping, record(Ping)),
     (Bye, record(Bye, note(200))),
+    (Proof, record(Proof, octets(SIGNATURE_BYTES, exactly=SIGNATURE_BYTES))),
 )
 _KIND_OF = {kind: number for number, (kind, _) in enumerate(_SHAPES)}
 

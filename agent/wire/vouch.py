@@ -16,7 +16,7 @@ from agent.wire.node_id import NODE_ID, NodeId
 from agent.wire.shape import Shape, octets, record
 
 CHUNK_DIGEST_BYTES = 32
-_SIGNATURE_BYTES = 64
+SIGNATURE_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ VOUCH: Shape[Vouch] = record(
     Vouch,
     octets(CHUNK_DIGEST_BYTES, exactly=CHUNK_DIGEST_BYTES),
     NODE_ID,
-    octets(_SIGNATURE_BYTES, exactly=_SIGNATURE_BYTES),
+    octets(SIGNATURE_BYTES, exactly=SIGNATURE_BYTES),
 )
 
 
@@ -48,6 +48,14 @@ def _statement(cluster: str, blob: Digest, size: int, index: int, chunk: bytes) 
     return f"shoal chunk 1\n{cluster}\n{blob}\n{size}\n{index}\n".encode() + chunk
 
 
+def is_signed_by(node: NodeId, statement: bytes, signature: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(node).verify(signature, statement)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
 class NodeKey:
     """A node's signing key, within one cluster."""
 
@@ -61,15 +69,13 @@ class NodeKey:
         """`seed`: the 32 bytes of an RFC 8032 private key."""
         return cls(Ed25519PrivateKey.from_private_bytes(seed), cluster)
 
+    def sign(self, statement: bytes) -> bytes:
+        """Statements of each kind begin with a word of their own, so that none can be taken for another."""
+        return self._private.sign(statement)
+
     def vouch(self, blob: Digest, size: int, index: int, chunk: bytes) -> Vouch:
-        return Vouch(
-            chunk, self.node, self._private.sign(_statement(self._cluster, blob, size, index, chunk))
-        )
+        return Vouch(chunk, self.node, self.sign(_statement(self._cluster, blob, size, index, chunk)))
 
     def is_valid(self, vouch: Vouch, blob: Digest, size: int, index: int) -> bool:
-        try:
-            key = Ed25519PublicKey.from_public_bytes(vouch.node)
-            key.verify(vouch.signature, _statement(self._cluster, blob, size, index, vouch.chunk))
-        except (InvalidSignature, ValueError):
-            return False
-        return True
+        statement = _statement(self._cluster, blob, size, index, vouch.chunk)
+        return is_signed_by(vouch.node, statement, vouch.signature)

@@ -37,7 +37,9 @@ async def _fetch(node: Node, content: bytes, size: int | None) -> bytes:
         return read
 
 
-async def test_a_reader_that_came_before_the_trackers_copy_of_a_small_blob_reads_the_blob(tmp_path: Path) -> None:
+async def test_a_reader_that_came_before_the_trackers_copy_of_a_small_blob_reads_the_blob(
+    tmp_path: Path,
+) -> None:
     async with open_upstream() as upstream:
         upstream.add_image("team/app", layers=[SMALL])
         async with open_cluster(upstream, tmp_path, 2) as cluster:
@@ -50,7 +52,9 @@ async def test_a_reader_that_came_before_the_trackers_copy_of_a_small_blob_reads
         assert len(upstream.asked(str(Digest.of(SMALL)))) == 1
 
 
-async def test_a_small_blob_whose_size_was_told_wrong_fails_and_is_right_the_next_time(tmp_path: Path) -> None:
+async def test_a_small_blob_whose_size_was_told_wrong_fails_and_is_right_the_next_time(
+    tmp_path: Path,
+) -> None:
     async with open_upstream() as upstream:
         upstream.add_image("team/app", layers=[SMALL])
         async with open_cluster(upstream, tmp_path, 2) as cluster:

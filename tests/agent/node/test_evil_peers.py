@@ -79,9 +79,9 @@ async def _listen_and_say(replies: bytes, listeners: list[trio.SocketListener]) 
         os.urandom(5000),
         b"\xff\xff\xff\xff",
         b"\0\0\0\x01\x93",
-        encode_frame(Hello(1, "another cluster", NodeId(bytes(32)))),
-        encode_frame(Hello(99, "default", NodeId(bytes(32)))),
-        encode_frame(Hello(1, "default", NodeId(bytes(32)))) * 2,
+        encode_frame(Hello(1, "another cluster", NodeId(bytes(32)), bytes(32))),
+        encode_frame(Hello(99, "default", NodeId(bytes(32)), bytes(32))),
+        encode_frame(Hello(1, "default", NodeId(bytes(32)), bytes(32))) * 2,
     ],
     ids=[
         "silence",
@@ -115,7 +115,7 @@ async def test_noise_on_an_accepted_link_ends_that_link_alone(tmp_path: Path) ->
         host, _, port = cluster.nodes[0].peer_address.rpartition(":")
         for said in (
             os.urandom(3000),
-            encode_frame(Hello(1, "default", NodeId(bytes(32)))) + b"\0\0\0\x05hello",
+            encode_frame(Hello(1, "default", NodeId(bytes(32)), bytes(32))) + b"\0\0\0\x05hello",
         ):
             async with await trio.open_tcp_stream(host, int(port)) as stream:
                 await stream.send_all(said)

@@ -13,23 +13,12 @@ from agent.content.digest import Digest
 from agent.node.node import open_node
 from agent.telemetry.metrics import Metrics
 from agent.wire import peer_messages as wire
-from agent.wire.node_id import NodeId
 from tests.agent.node.cluster import REGISTRY, node_settings, open_cluster, open_tracker, pull
+from tests.agent.node.fake_peer import open_fake_peer
 from tests.fakes.upstream import FakeUpstream, open_upstream
 
 LAYER = random.Random(5).randbytes(3_000_000)
 T = TypeVar("T")
-
-
-async def _receive_message(stream: trio.abc.ReceiveStream, rest: bytearray) -> wire.Message | None:
-    async def take(count: int) -> bytes:
-        while len(rest) < count:
-            rest.extend(await stream.receive_some())
-        taken = bytes(rest[:count])
-        del rest[:count]
-        return taken
-
-    return wire.decode_body(await take(wire.frame_length(await take(wire.LENGTH_BYTES))))
 
 
 async def test_a_node_introduces_itself_to_a_swarm_before_it_offers_a_chunk(tmp_path: Path) -> None:
@@ -39,16 +28,12 @@ async def test_a_node_introduces_itself_to_a_swarm_before_it_offers_a_chunk(tmp_
         upstream.add_image("team/app", layers=[LAYER])
         async with open_cluster(upstream, tmp_path, 1) as cluster:
             await pull(cluster.nodes[0], "team/app")
-            host, _, port = cluster.nodes[0].peer_address.rpartition(":")
-            async with await trio.open_tcp_stream(host, int(port)) as stream:
+            async with open_fake_peer(cluster.nodes[0]) as peer:
                 everything = ChunkSet.full(chunks.count).to_bytes()
-                interest = wire.Interest(7, Digest.of(LAYER), len(LAYER), b"", everything, 2)
-                hello = wire.Hello(1, "default", NodeId(bytes(range(32))))
-                await stream.send_all(wire.encode_frame(hello) + wire.encode_frame(interest))
-                rest = bytearray()
+                await peer.send(wire.Interest(7, Digest.of(LAYER), len(LAYER), b"", everything, 2))
                 with trio.fail_after(5):
-                    said = [await _receive_message(stream, rest) for _ in range(3)]
-    assert [type(message) for message in said] == [wire.Hello, wire.Interest, wire.Offer]
+                    said = [await peer.receive() for _ in range(2)]
+    assert [type(message) for message in said] == [wire.Interest, wire.Offer]
 
 
 class SlowDisk:

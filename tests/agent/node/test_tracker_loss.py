@@ -53,7 +53,9 @@ async def test_a_tracker_that_dies_in_mid_rollout_and_comes_back_loses_nothing(t
         for node in cluster.nodes:
             assert node.store.read(DIGEST, len(LAYER)) == LAYER
         with trio.fail_after(20):
-            await _until(lambda: all(node.tracker.silent_since is not None for node in cluster.nodes), cluster)
+            await _until(
+                lambda: all(node.tracker.silent_since is not None for node in cluster.nodes), cluster
+            )
             _, stop_tracker = await nursery.start(_run_tracker, int(url.rpartition(":")[2]))
             await _until(lambda: all(node.tracker.silent_since is None for node in cluster.nodes), cluster)
             before = upstream.bytes_sent(str(DIGEST))

@@ -26,7 +26,7 @@ slots = st.integers(0, 1000)
 seconds = st.floats(0, 1e9)
 
 messages: st.SearchStrategy[peer.Message] = st.one_of(
-    st.builds(peer.Hello, st.integers(0, 1 << 16), words, node_ids),
+    st.builds(peer.Hello, st.integers(0, 1 << 16), words, node_ids, chunk_digests),
     st.builds(peer.Interest, uints, digests, uints, st.binary(max_size=99), st.binary(max_size=99), slots),
     st.builds(peer.Have, uints, index_lists),
     st.builds(peer.Want, uints, index_lists, index_lists, slots, index_lists),
@@ -45,6 +45,7 @@ messages: st.SearchStrategy[peer.Message] = st.one_of(
     st.builds(peer.Peers, uints, st.lists(st.builds(peer.KnownPeer, node_ids, words), max_size=5).map(tuple)),
     st.builds(peer.Ping),
     st.builds(peer.Bye, words),
+    st.builds(peer.Proof, st.binary(min_size=64, max_size=64)),
 )
 ALL_KINDS: tuple[type[Any], ...] = get_args(peer.Message)
 
