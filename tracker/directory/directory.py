@@ -8,7 +8,9 @@ What a report of one swarm does is in reports.py; here are nodes, their comings 
 
 import heapq
 import random
+from collections.abc import Callable
 
+from agent.content.chunk_map import ChunkMap
 from agent.content.digest import Digest
 from agent.wire.node_id import NodeId
 from agent.wire.tracker_calls import MAX_INLINE_BYTES, Announce, AnnounceAnswer, SwarmAnswer, SwarmReport
@@ -33,7 +35,13 @@ _MAX_BANNED_TOLD = 1000
 
 
 class Directory:
-    def __init__(self, journal: Journal, rng: random.Random, policy: AddressPolicy) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        rng: random.Random,
+        policy: AddressPolicy,
+        cut: Callable[[int], ChunkMap] = ChunkMap.of,
+    ) -> None:
         self.nodes: dict[NodeId, NodeRecord] = {}
         self.swarms: dict[Digest, Swarm] = {}
         self.bans = Bans()
@@ -44,6 +52,7 @@ class Directory:
         self._journal = journal
         self._rng = rng
         self._policy = policy
+        self._cut = cut
         self._timers: list[tuple[float, NodeId]] = []
         grants = LeaseGrants(self.leases, self.budget, journal, rng)
         self._reports = Reports(self.leases, grants, self.budget, self.bodies, journal, rng)
@@ -165,7 +174,7 @@ class Directory:
     def _swarm(self, digest: Digest) -> Swarm:
         swarm = self.swarms.get(digest)
         if swarm is None:
-            swarm = self.swarms[digest] = Swarm(digest, self._rng.getrandbits(EPOCH_BITS))
+            swarm = self.swarms[digest] = Swarm(digest, self._rng.getrandbits(EPOCH_BITS), self._cut)
         return swarm
 
     def _banned_in(self, reports: tuple[SwarmReport, ...]) -> tuple[NodeId, ...]:

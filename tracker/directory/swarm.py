@@ -5,6 +5,7 @@ the union of what live members hold; `leased` and `raced` are the unions of the 
 Sets of chunks are bits of ints (agent.content.chunk_set). The size is the first one told; others are counted.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from agent.content.chunk_map import ChunkMap
@@ -22,8 +23,10 @@ _HELD_SECONDS = 0.2
 
 
 class Swarm:
-    def __init__(self, digest: Digest, epoch: int) -> None:
+    def __init__(self, digest: Digest, epoch: int, cut: Callable[[int], ChunkMap] = ChunkMap.of) -> None:
+        """`cut`: how a blob of a given size is cut into chunks, the same for everybody."""
         self.digest = digest
+        self._cut = cut
         self.chunks: ChunkMap | None = None
         self.full = 0  # the bits of all chunks, once the size is known
         self.members: dict[NodeId, Member] = {}
@@ -58,7 +61,7 @@ class Swarm:
         return self.chunks.count if self.chunks else 0
 
     def learn_size(self, size: int) -> None:
-        self.chunks = ChunkMap.of(size)
+        self.chunks = self._cut(size)
         self.full = (1 << self.chunks.count) - 1
         for member in self.complete:
             member.have = self.full

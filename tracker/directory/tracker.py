@@ -4,7 +4,9 @@ Events in, answers out; `now` is any clock that only goes forward. The caller ca
 """
 
 import random
+from collections.abc import Callable
 
+from agent.content.chunk_map import ChunkMap
 from agent.content.errors import InputError
 from agent.wire.node_id import short
 from agent.wire.tracker_calls import Announce, AnnounceAnswer, Resolve, ResolveAnswer, Resolved
@@ -17,11 +19,18 @@ _LATE_SECONDS = 2.0  # a timer so late says that we were held up, not that every
 
 
 class Tracker:
-    def __init__(self, cluster: str, rng: random.Random, address_policy: AddressPolicy | None = None) -> None:
+    def __init__(
+        self,
+        cluster: str,
+        rng: random.Random,
+        address_policy: AddressPolicy | None = None,
+        cut: Callable[[int], ChunkMap] = ChunkMap.of,
+    ) -> None:
+        """`cut`: how a blob of a given size is cut into chunks; another one is for simulations alone."""
         self._cluster = cluster
         self._journal = Journal()
         self._expected_at: float | None = None
-        self.directory = Directory(self._journal, rng, address_policy or AddressPolicy())
+        self.directory = Directory(self._journal, rng, address_policy or AddressPolicy(), cut)
         self.tags = Tags(self._journal.counters, rng)
 
     @property

@@ -1,0 +1,179 @@
+"""`Cluster`: a scenario brought to life: nodes, the real tracker, a registry, and what befalls them."""
+
+import random
+from collections.abc import Callable
+
+from agent.wire.node_id import NodeId
+from agent.wire.tracker_calls import Announce, AnnounceAnswer
+from tracker.directory.tracker import Tracker
+from tracker.simulation.blob import Blob
+from tracker.simulation.bounds import fluid_bound_seconds
+from tracker.simulation.clock import Clock
+from tracker.simulation.download import Download
+from tracker.simulation.flows import Flows
+from tracker.simulation.history import History
+from tracker.simulation.link import Link
+from tracker.simulation.node import Node
+from tracker.simulation.registry import Registry
+from tracker.simulation.scenario import Scenario
+from tracker.simulation.session import CLUSTER
+
+_CALL_TIMEOUT_SECONDS = 1.0
+_LONGEST = 50.0  # times the bound: whoever is not done by then is stuck
+_LONGEST_EXTRA_SECONDS = 120.0
+
+
+class Cluster:
+    """check_rate: bytes a second at which a node checks and writes a chunk (one thread)."""
+
+    check_rate = 500e6
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.clock = Clock()
+        self.rng = random.Random(scenario.seed)
+        self.flows = Flows(self.clock)
+        self.registry = Registry(self.clock, scenario.registry)
+        self.blobs = _blobs(scenario)
+        self.history = History(scenario.nodes, sum(blob.chunks.count for blob in self.blobs))
+        self.bound_seconds = fluid_bound_seconds(scenario)
+        self.tracker = self._new_tracker()
+        self.tracker_calls = 0
+        self.tracker_lives = 1
+        self.bans = 0
+        self.cross_zone_bytes = 0.0
+        self._tracker_free_at = 0.0
+        self.nodes: dict[NodeId, Node] = {}
+        for number in range(scenario.nodes):
+            node = self._new_node(number)
+            self.nodes[node.id] = node
+        self._unfinished = 0
+        self._to_come = 0
+        self._plan_hardship()
+
+    # ---- running
+
+    def run(self) -> None:
+        self.clock.run(
+            self._goes_on, self.bound_seconds * _LONGEST + self.scenario.join_seconds + _LONGEST_EXTRA_SECONDS
+        )
+
+    def _goes_on(self) -> bool:
+        return self._unfinished > 0
+
+    def on_node_whole(self, node: Node) -> None:
+        if not node.is_hostile:
+            self._unfinished -= 1
+
+    def on_verified(self, node: Node, index: int) -> None:
+        node.chunks_held += 1
+        self.history.on_chunk(self.clock.now, index)
+
+    def on_peer_bytes(self, sender: Node, receiver: Node, count: float) -> None:
+        if sender.zone != receiver.zone:
+            self.cross_zone_bytes += count
+
+    # ---- what nodes need of the world
+
+    def latency(self, one: Node, two: Node) -> float:
+        zones = self.scenario.zones
+        return self.scenario.latency_seconds if one.zone == two.zone else zones.latency_seconds
+
+    def new_link(self, one: Download, two: Download) -> Link:
+        scenario = self.scenario
+        crosses = one.node.zone != two.node.zone
+        rate = scenario.zones.connection_rate if crosses else float("inf")
+        return Link(one, two, self.latency(one.node, two.node), rate, scenario.hardship.loss, self.rng)
+
+    def is_blocked(self, one: Node, two: Node) -> bool:
+        """The first importers of a starved zone cannot reach the others."""
+        if not self.scenario.zones.starved or one.zone == two.zone:
+            return False
+        last = f"zone-{self.scenario.zones.zones - 1}"
+        return any(node.zone == last and node.started_at == 0.0 for node in (one, two))
+
+    def call_tracker(
+        self, call: Announce, answer: Callable[[AnnounceAnswer], None], failed: Callable[[], None]
+    ) -> None:
+        self.tracker_calls += 1
+        self.clock.after(self.scenario.latency_seconds, self._on_call, call, answer, failed)
+
+    def _on_call(
+        self, call: Announce, answer: Callable[[AnnounceAnswer], None], failed: Callable[[], None]
+    ) -> None:
+        now, off = self.clock.now, self.scenario.hardship.tracker_off
+        if off is not None and now >= off[0]:
+            if now < off[1]:
+                self.clock.after(_CALL_TIMEOUT_SECONDS, failed)
+                return
+            if self.tracker_lives == 1:
+                self.tracker = self._new_tracker()  # it has forgotten everything
+                self.tracker_lives = 2
+        timer = self.tracker.next_timer
+        if timer is not None and timer <= now:
+            self.tracker.on_timer(now)
+        result = self.tracker.on_announce(call, "", now)
+        self._tracker_free_at = max(self._tracker_free_at, now) + self.scenario.tracker_seconds
+        self.clock.at(self._tracker_free_at + self.scenario.latency_seconds, answer, result)
+
+    # ---- building
+
+    def _new_tracker(self) -> Tracker:
+        return Tracker(CLUSTER, random.Random(self.rng.getrandbits(64)), cut=self.scenario.cut)
+
+    def _new_node(self, number: int) -> Node:
+        scenario = self.scenario
+        up, down = scenario.up, scenario.down
+        if self.rng.random() < scenario.hardship.slow:
+            up, down = up / scenario.hardship.slow_factor, down / scenario.hardship.slow_factor
+        return Node(self, number, self._zone(number), up, down)
+
+    def _zone(self, number: int) -> str:
+        zones = self.scenario.zones
+        if zones.zones <= 1:
+            return ""
+        if zones.first_share:
+            first = round(self.scenario.nodes * zones.first_share)
+            return "zone-0" if number < first else f"zone-{1 + number % (zones.zones - 1)}"
+        return f"zone-{number % zones.zones}"
+
+    def _plan_hardship(self) -> None:
+        hardship, rng = self.scenario.hardship, self.rng
+        everyone = list(self.nodes.values())
+        pool = rng.sample(everyone, len(everyone))
+
+        def take(share: float) -> list[Node]:
+            count = min(round(share * len(everyone)), len(pool))
+            return [pool.pop() for _ in range(count)]
+
+        for node in take(hardship.corrupt):
+            node.is_false = True
+        for node in take(hardship.boastful):
+            node.is_boastful = node.is_false = True
+        for node in take(hardship.mute):
+            node.is_mute = True
+        dying, late = take(hardship.dying), take(hardship.late)
+        for node in everyone:
+            at = rng.random() * self.scenario.join_seconds
+            if node in late:
+                at = self.bound_seconds * (0.5 + 0.3 * rng.random())
+            self.clock.at(at, node.start, self.blobs)
+            self._unfinished += not node.is_hostile
+        for node in dying:
+            self.clock.at(self.bound_seconds * (0.1 + 0.8 * rng.random()), self._kill, node)
+
+    def _kill(self, node: Node) -> None:
+        if node.whole_at is None:
+            self._unfinished -= not self.scenario.hardship.away_seconds
+        node.die()
+        if self.scenario.hardship.away_seconds:
+            self.clock.after(self.scenario.hardship.away_seconds, node.start, self.blobs)
+
+
+def _blobs(scenario: Scenario) -> tuple[Blob, ...]:
+    blobs: list[Blob] = []
+    first = 0
+    for number, size in enumerate(scenario.layers):
+        blobs.append(Blob.numbered(number, scenario.cut(size), first))
+        first += blobs[-1].chunks.count
+    return tuple(blobs)
