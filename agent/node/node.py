@@ -66,6 +66,7 @@ class Node:
     puller: Puller
     metrics: Metrics
     traffic: Traffic
+    in_flight: InFlight
     started_at: float
 
 
@@ -166,6 +167,7 @@ class _Parts:
             puller=Puller(store, images, blobs),
             metrics=metrics,
             traffic=traffic,
+            in_flight=in_flight,
             started_at=trio.current_time(),
         )
         metrics.page.refresh_with(self._refresh_gauges)

@@ -1,7 +1,8 @@
 """`Patience`: how long a link waits for a neighbour's bytes. Policy.
 
 A neighbour that owes chunk bytes must send some every STALL_SECONDS, and at least SLOWEST_BYTES in each SLOW_SECONDS:
-one that drips holds a transfer, which another could fill, for ever. Nothing owed: any frame will do, every IDLE_SECONDS.
+one that drips holds a transfer, which another could fill, for ever. Where nothing is owed any frame will do, every
+IDLE_SECONDS.
 The time that we spend ourselves (our own download rate) does not count.
 """
 

@@ -213,10 +213,10 @@ class PeerLink:
             while True:
                 outgoing = self._next_outgoing()
                 if self._outbox:
-                    pieces = list(self._outbox)
+                    frames = b"".join(self._outbox)  # small; and sendmsg takes no more than 1024 pieces
                     self._outbox.clear()
                     self._outbox_bytes = 0
-                    await self._stream.send(pieces)
+                    await self._stream.send([frames])
                 elif outgoing is not None and self._may_pass(outgoing):
                     await self._send_segment(outgoing)
                 else:

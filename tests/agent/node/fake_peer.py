@@ -11,6 +11,7 @@ from agent.node.node import Node
 from agent.wire.node_id import NodeId
 from agent.wire.peer_messages import (
     LENGTH_BYTES,
+    Bye,
     Chunk,
     Message,
     Ping,
@@ -46,6 +47,7 @@ class FakePeer:
             message = await self.receive()
             if isinstance(message, kind):
                 return message
+            assert not isinstance(message, Bye), message.reason
 
     async def _take(self, count: int) -> bytes:
         taken = bytearray(count)
