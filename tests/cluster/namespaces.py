@@ -67,9 +67,11 @@ class Namespaces:
 
 @asynccontextmanager
 async def open_namespaces(
-    count: int, *, shape: Shape | None = None, hub_shape: Shape | None = None
+    count: int, *, shape: Shape | Sequence[Shape | None] | None = None, hub_shape: Shape | None = None
 ) -> AsyncIterator[Namespaces]:
-    """`shape` holds for every node's link, each way; `hub_shape` for what the hub's own address sends and receives."""
+    """`shape` holds for every node's link, each way (or one for each node); `hub_shape` for what the hub's own address
+    sends and receives."""
+    shapes = shape if isinstance(shape, Sequence) else [shape] * count
     if not 1 <= count <= MOST_NODES:
         raise ValueError(f"{count} nodes: between 1 and {MOST_NODES} are possible")
     prefix = f"shoal-{secrets.token_hex(3)}"
@@ -80,8 +82,8 @@ async def open_namespaces(
     )
     try:
         await _make_hub(hub, hub_shape)
-        for number, node in enumerate(nodes, 1):
-            await _make_node(hub, node, f"link{number}", shape)
+        for number, (node, own) in enumerate(zip(nodes, shapes, strict=True), 1):
+            await _make_node(hub, node, f"link{number}", own)
         yield Namespaces(hub, nodes)
     finally:
         with trio.CancelScope(shield=True):
