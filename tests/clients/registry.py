@@ -47,7 +47,8 @@ class Registry:
         return f"http://{self.authority}"
 
     def requests(self) -> list[Request]:
-        """Every request answered so far, oldest first; a transfer that the client broke off counts what was sent."""
+        """Every request answered so far, oldest first; a transfer that the client broke off counts what was sent.
+        The log is a moment behind: a client may have its answer before (wait_until)."""
         lines = (line for line in self.daemon.log_text().splitlines() if '"response completed' in line)
         return [_request(json.loads(line)) for line in lines]
 

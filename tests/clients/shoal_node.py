@@ -25,7 +25,6 @@ SHOAL = (sys.executable, "-m", "shoal")
 REGISTRY = "registry.example"
 _UP = r"mirror up listen=(\S+):(\d+)"
 _TRACKER_UP = r"tracker up listen=(\S+):(\d+)"
-_POLL_SECONDS = 0.05
 _MAX_ANSWER_BYTES = 64_000_000
 
 
@@ -177,14 +176,3 @@ async def open_tracker(
 
 def _environment(values: Mapping[str, str]) -> dict[str, str]:
     return {f"SHOAL_{key.replace('.', '_').upper()}": value for key, value in values.items()}
-
-
-async def wait_until(condition: Any, deadline_seconds: float = 10) -> None:
-    """Until `condition()`, awaited where it is async, is true. Raises AssertionError at the deadline."""
-    with trio.move_on_after(deadline_seconds):
-        while True:
-            met = condition()
-            if await met if hasattr(met, "__await__") else met:
-                return
-            await trio.sleep(_POLL_SECONDS)
-    raise AssertionError(f"not so after {deadline_seconds} s: {condition}")

@@ -13,7 +13,8 @@ import trio
 
 from agent.content.chunk_map import ChunkMap
 from agent.content.digest import Digest
-from tests.clients.shoal_node import ShoalNode, open_shoal, wait_until
+from tests.clients.shoal_node import ShoalNode, open_shoal
+from tests.clients.waiting import wait_until
 from tests.fakes.http_peer import HttpPeer
 from tests.fakes.images import pseudo_random
 from tests.fakes.upstream import FakeUpstream, Fault, open_upstream

@@ -14,6 +14,7 @@ from tests.clients.registry import Registry, basic_auth, open_registry
 from tests.clients.scratch import mounts_below
 from tests.clients.skopeo import Skopeo
 from tests.clients.token_server import open_token_server
+from tests.clients.waiting import wait_until
 from tests.fakes.images import GREETING, Image, make_image, make_index, random_layer, runnable_image
 from tests.fakes.publish import push_image, write_layout
 
@@ -152,5 +153,6 @@ async def test_the_registrys_log_counts_what_each_blob_cost(scratch: Path, regis
     url = f"{registry.url}/v2/fish/blobs/{digest}"
     await run("curl", "--silent", "--fail", "--output", scratch / "whole", url)
     await run("curl", "--silent", "--fail", "--range", "0-99", "--output", scratch / "part", url)
+    await wait_until(lambda: len(registry.blob_requests(digest)) == 2)
     assert [(r.status, r.bytes) for r in registry.blob_requests(digest)] == [(200, 101_888), (206, 100)]
     assert registry.blob_bytes(digest) == image.blobs[-1].size_bytes + 100

@@ -6,7 +6,8 @@ import pytest
 
 from tests.clients.containerd import open_containerd
 from tests.clients.registry import Registry
-from tests.clients.shoal_node import open_shoal, wait_until
+from tests.clients.shoal_node import open_shoal
+from tests.clients.waiting import wait_until
 from tests.fakes.images import GREETING, random_layer, runnable_image
 from tests.fakes.publish import push_image
 

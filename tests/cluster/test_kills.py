@@ -10,7 +10,8 @@ import trio
 from agent.content.chunk_map import ChunkMap
 from agent.content.errors import SourceError
 from tests.clients.scratch import open_scratch
-from tests.clients.shoal_node import REGISTRY, ShoalNode, open_shoal, open_tracker, wait_until
+from tests.clients.shoal_node import REGISTRY, ShoalNode, open_shoal, open_tracker
+from tests.clients.waiting import wait_until
 from tests.fakes.images import pseudo_random
 from tests.fakes.upstream import FakeImage, FakeUpstream, open_upstream
 

@@ -9,6 +9,7 @@ from tests.clients.command import CommandFailed, run
 from tests.clients.daemon import is_running
 from tests.clients.registry import open_registry
 from tests.clients.scratch import open_scratch
+from tests.clients.waiting import wait_until
 from tests.cluster.namespaces import Shape, open_namespaces
 from tests.fakes.images import make_image, random_layer
 from tests.fakes.publish import push_image
@@ -27,6 +28,7 @@ async def test_hosts_reach_a_registry_in_the_hub_from_their_own_addresses(tmp_pa
     ):
         for node in hosts.nodes:
             await node.run("curl", "--silent", "--fail", "--output", "/dev/null", f"{registry.url}/{blob}")
+        await wait_until(lambda: len(registry.blob_requests()) == len(hosts.nodes))
         remotes = [request.remote.split(":")[0] for request in registry.blob_requests()]
         assert remotes == [node.address for node in hosts.nodes]
 
