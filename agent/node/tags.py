@@ -3,18 +3,18 @@ cluster.
 
 Order: what this node knows and policy still allows; the tracker's record; the registry, asked by whom the tracker
 leases the question to (HEAD first: Docker Hub counts manifest GETs and not HEADs). A tracker that is away means
-that every node asks for itself. A registry that cannot be asked: the last known answer, where policy allows, marked
-stale. A 404 is a 404. Never older than what this node has already seen.
+that every node asks for itself. A registry that cannot be asked: the last answer that this node or the cluster knows,
+where policy allows, marked stale. A 404 is a 404, and who is refused is refused. Never older than what this node has
+already seen.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import trio
 
 from agent.content.document import Descriptor, parse_document
-from agent.content.errors import NotFound, ShoalError, SourceError, TrackerError
+from agent.content.errors import NotFound, ShoalError, SourceError, TrackerError, Unauthorized
 from agent.content.reference import Repository
 from agent.content.stored import Resolved
 from agent.node.hop import Hop
@@ -27,6 +27,8 @@ from agent.telemetry.metrics import Metrics
 from agent.wire import tracker_calls as calls
 from agent.wire.node_id import NodeId
 
+_REPORT_SECONDS = 3.0
+_SHORTEST_RETRY_SECONDS = 0.02
 _PATIENCE_SECONDS = 25.0  # containerd gives up on a mirror that is silent for 30 s
 
 _log = get_log("shoal.tags")
@@ -67,7 +69,11 @@ class Tags:
         except NotFound:
             self._metrics.count_tag_answer("revalidated")
             raise
+        except Unauthorized:
+            self._metrics.count_tag_answer("error")
+            raise
         except SourceError as error:
+            known = self._store.find_tag(repository, tag)  # the tracker may have told it meanwhile
             if known is None or not rule.stale_if_error:
                 self._metrics.count_tag_answer("error")
                 raise
@@ -101,44 +107,59 @@ class Tags:
                     return await self._ask_registry(repository, tag)
                 if answer.record is not None:
                     return answer.record
+                if answer.last is not None and self._store.find_tag(repository, tag) is None:
+                    await self._remember(repository, tag, answer.last)
                 if answer.lease:
                     return await self._ask_for_all(self._tracker, repository, tag)
                 if answer.not_found:
                     raise NotFound(f"{repository}:{tag} does not exist")
                 if answer.failure:
-                    return await self._last_or_fail(answer, repository, tag)
-                await trio.sleep(answer.retry_seconds)
+                    raise SourceError(answer.failure)  # another node's, which is ours as well
+                await trio.sleep(max(answer.retry_seconds, _SHORTEST_RETRY_SECONDS))
         raise SourceError(f"nobody could say what {repository}:{tag} is within {_PATIENCE_SECONDS:.0f} s")
 
-    async def _last_or_fail(
-        self, answer: calls.ResolveAnswer, repository: Repository, tag: str
-    ) -> calls.TagRecord:
-        """Another node was refused by the registry: its failure is ours; the cluster's last answer may do instead."""
-        if answer.last is not None and self._store.find_tag(repository, tag) is None:
-            await self._remember(repository, tag, answer.last)
-        raise SourceError(answer.failure)
-
     async def _ask_for_all(self, tracker: TrackerClient, repository: Repository, tag: str) -> calls.TagRecord:
-        """Ask the registry on the cluster's behalf, and report whatever comes of it."""
+        """Ask the registry on the cluster's behalf, and report whatever comes of it. A client that hangs up has us ask
+        once more, briefly: the others still wait.
+        """
+        found: calls.TagRecord | ShoalError | None = None
+        try:
+            found = await self._try_registry(repository, tag)
+        finally:
+            with trio.CancelScope(deadline=trio.current_time() + _REPORT_SECONDS, shield=True):
+                if found is None:
+                    found = await self._try_registry(repository, tag)
+                await self._report(tracker, repository, tag, found)
+        if isinstance(found, ShoalError):
+            raise found
+        assert found is not None
+        return found
+
+    async def _try_registry(self, repository: Repository, tag: str) -> calls.TagRecord | ShoalError:
+        try:
+            return await self._ask_registry(repository, tag)
+        except ShoalError as error:
+            return error
+
+    async def _report(
+        self, tracker: TrackerClient, repository: Repository, tag: str, found: calls.TagRecord | ShoalError
+    ) -> None:
+        is_record = isinstance(found, calls.TagRecord)
+        not_found = isinstance(found, NotFound)
         outcome = calls.Resolved(
-            self._cluster, self._node, repository.registry, repository.name, tag, None, failure="interrupted"
+            self._cluster,
+            self._node,
+            repository.registry,
+            repository.name,
+            tag,
+            found if isinstance(found, calls.TagRecord) else None,
+            not_found,
+            "" if is_record or not_found else str(found),
         )
         try:
-            record = await self._ask_registry(repository, tag)
-            outcome = replace(outcome, record=record, failure="")
-            return record
-        except NotFound:
-            outcome = replace(outcome, not_found=True, failure="")
-            raise
-        except ShoalError as error:
-            outcome = replace(outcome, failure=_printable(str(error)))
-            raise
-        finally:
-            with trio.CancelScope(deadline=trio.current_time() + 1.0, shield=True):
-                try:
-                    await tracker.resolved(outcome)
-                except TrackerError:
-                    pass
+            await tracker.resolved(outcome)
+        except TrackerError:
+            pass
 
     async def _ask_registry(self, repository: Repository, tag: str) -> calls.TagRecord:
         registry = repository.registry
@@ -169,7 +190,3 @@ class Tags:
         document = parse_document(body, remote.media_type)
         await self._hop(self._store.put, remote.digest, body)
         return document.media_type
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text)[:500]
