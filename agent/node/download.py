@@ -136,8 +136,9 @@ class Download:
 
     async def _work(self) -> None:
         """Raises the ShoalError that the download fails with."""
-        if self.size is not None:
-            await self.begin(self.size)
+        size = self.size if self.size is not None else self.services.store.partial_size(self.digest)
+        if size is not None:
+            await self.begin(size)
         while not self.is_stored:
             if self._fatal is not None:
                 raise self._fatal

@@ -79,6 +79,16 @@ class PartialFiles:
             if claim := self._try_claim(f"{_prefix(digest)}{secrets.token_hex(4)}", create=True):
                 return claim
 
+    def size_of(self, digest: Digest) -> int | None:
+        """Of the blob that the fullest partial is made for."""
+        stems = sorted(self._stems(digest), key=self._log_size, reverse=True)
+        for stem in stems:
+            try:
+                return self._data(stem).stat().st_size or None
+            except FileNotFoundError:
+                continue
+        return None
+
     def scan(self) -> list[PartialFile]:
         """What is there, owned or not."""
         found = []

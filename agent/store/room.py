@@ -65,6 +65,11 @@ class Room:
                 raise
             return claim
 
+    def partial_size(self, digest: Digest) -> int | None:
+        """Of the blob that a partial is made for; None where there is no partial."""
+        with disk_errors(f"look for a partial blob {digest.short}", self._parts.layout.root):
+            return self._partials.size_of(digest)
+
     def admit(self, wanted_bytes: int) -> None:
         """Make room for so many bytes that are written right away. Raises DiskError where there cannot be."""
         if self._limits.are_set:

@@ -137,6 +137,10 @@ class Store:
             claim.release()
             raise
 
+    def partial_size(self, digest: Digest) -> int | None:
+        """What an earlier download took this blob's size to be; nobody has verified it. None where there was none."""
+        return self._room.partial_size(digest)
+
     def chunk_digests(self, digest: Digest) -> list[bytes] | None:
         """BLAKE3-256 of each chunk of a complete blob. Where none were recorded the blob is read and verified.
 
