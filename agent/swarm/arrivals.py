@@ -23,6 +23,7 @@ class Arrivals:
     def __init__(self) -> None:
         self._incoming: dict[int, Arrival] = {}
         self._checking: dict[int, set[NodeId]] = {}
+        self._bits = 0
 
     @property
     def incoming(self) -> int:
@@ -32,12 +33,7 @@ class Arrivals:
     @property
     def bits(self) -> int:
         """All chunks that are on their way or being checked."""
-        bits = 0
-        for index in self._incoming:
-            bits |= 1 << index
-        for index in self._checking:
-            bits |= 1 << index
-        return bits
+        return self._bits
 
     def is_incoming(self, index: int) -> bool:
         return index in self._incoming
@@ -56,6 +52,7 @@ class Arrivals:
 
     def start(self, index: int, node: NodeId, expected: bytes, now: float) -> None:
         self._incoming.setdefault(index, Arrival(expected)).sources[node] = now
+        self._bits |= 1 << index
 
     def drop(self, index: int, node: NodeId) -> None:
         """`node` does not send it any more."""
@@ -64,12 +61,13 @@ class Arrivals:
             arrival.sources.pop(node, None)
             if not arrival.sources:
                 del self._incoming[index]
+                self._clear(index)
 
     def check(self, index: int, node: NodeId) -> None:
         """All of it is here, from `node`."""
         if self.is_from(index, node):
-            self.drop(index, node)
             self._checking.setdefault(index, set()).add(node)
+            self.drop(index, node)
 
     def fail(self, index: int, node: NodeId) -> None:
         """What `node` sent of it did not verify."""
@@ -78,14 +76,17 @@ class Arrivals:
             senders.discard(node)
             if not senders:
                 del self._checking[index]
+                self._clear(index)
 
     def unwritten(self, index: int) -> None:
         self._checking.pop(index, None)
+        self._clear(index)
 
     def end(self, index: int) -> list[NodeId]:
         """It is here, or not needed. Returns who still sends it."""
         self._checking.pop(index, None)
         arrival = self._incoming.pop(index, None)
+        self._clear(index)
         return [] if arrival is None else list(arrival.sources)
 
     def late(self, late_seconds: float, now: float) -> int:
@@ -102,6 +103,10 @@ class Arrivals:
             (since + late_seconds for _, since in self._single() if since + late_seconds > now),
             default=_NEVER,
         )
+
+    def _clear(self, index: int) -> None:
+        if index not in self._incoming and index not in self._checking:
+            self._bits &= ~(1 << index)
 
     def _single(self) -> list[tuple[int, float]]:
         return [

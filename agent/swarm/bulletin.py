@@ -52,12 +52,14 @@ class Bulletin:
         self._room_doubted |= news.free > self._seen.free
         self._seen = news
 
-    def due(self, news: News) -> float:
+    @property
+    def due(self) -> float:
         """When the next batch is to be told; infinity where there is no news."""
-        return self._told_at + self._batch_seconds if self._is_news(news) else float("inf")
+        return self._told_at + self._batch_seconds if self._is_news(self._seen) else float("inf")
 
-    def tell(self, news: News, now: float) -> Tell | None:
-        """The next batch, where one is due."""
+    def tell(self, now: float) -> Tell | None:
+        """The next batch of what was observed, where one is due."""
+        news = self._seen
         if now < self._told_at + self._batch_seconds or not self._is_news(news):
             return None
         told, doubted = self._told, self._doubted

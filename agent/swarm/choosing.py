@@ -22,14 +22,11 @@ def choose_receiver(
     best_key: tuple[int, int, float] = (0, 0, 0.0)
     best_bits = 0
     for peer in peers:
-        room = peer.room
-        if room <= 0 or now < peer.quiet_until:
+        room = peer.free - len(peer.offered)
+        if room <= 0:
             continue
-        bits = peer.want & have
-        for under_way in (peer.offered, peer.sending):
-            for index in under_way:
-                bits &= ~(1 << index)
-        if not bits:
+        bits = peer.want & have & ~peer.under_way
+        if not bits or now < peer.quiet_until:
             continue
         key = (room, -peer.chunks_sent, rng.random())
         if best is None or key > best_key:
@@ -42,13 +39,12 @@ def choose_chunk(
     urgent: int,
     offered: int,
     sent_levels: Sequence[int],
-    holdings: Collection[int],
+    peers: Collection[PeerRecord],
     rng: random.Random,
 ) -> int:
     """The chunk to send out of `bits` (not empty).
 
-    offered: what is offered to somebody just now, as bits: as good as sent. sent_levels: see spread.py. holdings: what
-    each neighbour holds, as bits.
+    offered: what is offered to somebody just now, as bits: as good as sent. sent_levels: see spread.py.
     """
     candidates = bits & urgent or bits
     candidates = candidates & ~offered or candidates
@@ -59,7 +55,8 @@ def choose_chunk(
     sample = _sample(candidates, rng)
     if len(sample) == 1:
         return sample[0]
-    return min(sample, key=lambda index: sum(held >> index & 1 for held in holdings))
+    held = [peer.have for peer in peers]
+    return min(sample, key=lambda index: sum(have >> index & 1 for have in held))
 
 
 def _sample(bits: int, rng: random.Random) -> list[int]:

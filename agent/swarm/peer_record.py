@@ -10,7 +10,7 @@ class PeerRecord:
     """Bit sets are ints (bit i is chunk i).
 
     free: how many transfers it said it can take. offered: our offers that it has not answered, and since when.
-    sending: chunks on their way to it. receiving: chunks on their way from it. quiet_until: it left offers unanswered,
+    sending: chunks on their way to it. under_way: both of these, as bits. receiving: chunks on their way from it. quiet_until: it left offers unanswered,
     so it gets none before this time, unless it is heard of; each time in a row (`silences`) it is for longer.
     """
 
@@ -21,16 +21,12 @@ class PeerRecord:
     urgent: int = 0
     offered: dict[int, float] = field(default_factory=dict)
     sending: set[int] = field(default_factory=set)
+    under_way: int = 0
     receiving: set[int] = field(default_factory=set)
     chunks_sent: int = 0
     chunks_received: int = 0
     quiet_until: float = 0.0
     silences: int = 0
-
-    @property
-    def room(self) -> int:
-        """How many more offers it can be expected to accept."""
-        return self.free - len(self.offered)
 
     def on_heard(self) -> None:
         """It is alive after all."""

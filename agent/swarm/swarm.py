@@ -116,12 +116,12 @@ class Swarm:
 
     def next_timer(self, now: float) -> float:
         """When on_timer has something to do (a past time: now); infinity for never."""
-        times = [self._uploads.next_timer(self._peers.values(), now), self._renew_at()]
+        due = min(self._uploads.next_timer(now), self._renew_at())
         if self._peers:
-            times.append(self._bulletin.due(self._news(now)))
+            due = min(due, self._bulletin.due)
         if self._could_be_late(self._missing()):
-            times.append(self._arrivals.next_late(self._policy.late_seconds, now))
-        return min(times)
+            due = min(due, self._arrivals.next_late(self._policy.late_seconds, now))
+        return due
 
     # ---- neighbours come, go, and tell
 
@@ -145,13 +145,14 @@ class Swarm:
         """The neighbour left the swarm, or its link is gone: what it was sending is wanted again."""
         return self._settle(now) if self._remove(node) else []
 
-    def on_have(self, node: NodeId, chunks: ChunkSet, now: float) -> list[Action]:
+    def on_have(self, node: NodeId, chunks: ChunkSet, now: float) -> list[Action]:  # noqa: ARG002 (an event)
+        """It wants less now: nothing follows from that."""
         peer = self._peers.get(node)
         if peer is None:
             return []
         peer.have |= chunks.bits & self._all
         peer.want &= ~chunks.bits
-        return self._settle(now)
+        return []
 
     def on_want(
         self, node: NodeId, add: ChunkSet, drop: ChunkSet, free: int, urgent: ChunkSet, now: float
@@ -165,18 +166,18 @@ class Swarm:
         peer.want = (peer.want & ~drop.bits | add.bits) & self._all
         peer.free = free
         peer.urgent = urgent.bits & self._all
-        return self._settle(now)
+        return self._serve(now) if free and self._uploads.has_room else []
 
     # ---- uploads
 
     def on_request(self, node: NodeId, index: int, now: float) -> list[Action]:
         """Our offer was accepted. (One that we never made, or that timed out, is declined.)"""
         peer = self._peers.get(node)
-        offered = peer is not None and peer.offered.pop(index, None) is not None
+        offered = peer is not None and self._uploads.take_back(peer, index)
         if peer is None or not offered or not self._servable >> index & 1:
-            return [Reject(node, index, "not offered"), *self._settle(now)]
+            return [Reject(node, index, "not offered"), *self._serve(now)]
         self._uploads.accept(peer, index)
-        return [Send(node, index), *self._settle(now)]
+        return [Send(node, index), *self._serve(now)]
 
     def on_reject(self, node: NodeId, index: int, reason: str, now: float) -> list[Action]:
         """Our offer was declined, or a transfer that we asked for will not come."""
@@ -184,12 +185,13 @@ class Swarm:
         if peer is None:
             return []
         peer.on_heard()
-        if peer.offered.pop(index, None) is not None:
+        if self._uploads.take_back(peer, index):
             if reason == "busy":
                 peer.free = 0
             else:
                 peer.want &= ~(1 << index)
-        elif index in peer.receiving:
+            return self._serve(now)
+        if index in peer.receiving:
             peer.receiving.discard(index)
             self._arrivals.drop(index, node)
             self._bulletin.doubt(1 << index)
@@ -201,7 +203,7 @@ class Swarm:
         if peer is None or index not in peer.sending:
             return []
         self._uploads.finish(peer, index)
-        return self._settle(now)
+        return self._serve(now)
 
     # ---- downloads
 
@@ -337,7 +339,7 @@ class Swarm:
         self._belied = 0
 
     def on_timer(self, now: float) -> list[Action]:
-        self._uploads.expire(self._peers.values(), now)
+        self._uploads.expire(self._peers, now)
         if now >= self._renew_at():
             self._bulletin.doubt(self._all)
             self._moved_at = now
@@ -351,7 +353,7 @@ class Swarm:
         return self._have & ~self._belied
 
     def _missing(self) -> int:
-        return self._all & ~self._have & ~self._reading & ~self._arrivals.bits
+        return self._all & ~(self._have | self._reading | self._arrivals.bits)
 
     def _free(self) -> int:
         if self.is_complete:
@@ -398,9 +400,10 @@ class Swarm:
         return [Ban(liar, index, _BELIED), *self._doubt(alone & self._have)]
 
     def _news(self, now: float) -> News:
-        missing = self._missing()
+        missing, free = self._missing(), self._free()
         late = self._late(missing, now)
-        free = max(self._free(), 1) if late else self._free()
+        if late:
+            free = max(free, 1)
         return News(self._have, missing | late, free, self._urgent & ~self._have)
 
     def _renew_at(self) -> float:
@@ -419,18 +422,25 @@ class Swarm:
         """After every event: use free upload slots, tell what changed (batched)."""
         if self._moved_at is None:
             self._moved_at = now
-        actions: list[Action] = [*self._uploads.offer(self._peers.values(), self._servable, self.claims, now)]
-        news = self._news(now)
-        self._bulletin.observe(news)
-        tell = self._bulletin.tell(news, now)
-        if tell is not None and self._peers:
-            actions.append(tell)
+        self._bulletin.observe(self._news(now))
+        actions = self._serve(now)
+        if self._peers:
+            tell = self._bulletin.tell(now)
+            if tell is not None:
+                actions.append(tell)
         return actions
+
+    def _serve(self, now: float) -> list[Action]:
+        """After what neighbours say of themselves, which changes nothing here: use free upload slots."""
+        if not self._uploads.has_room:
+            return []
+        return [*self._uploads.offer(self._peers.values(), self._servable, self.claims, now)]
 
     def _remove(self, node: NodeId) -> bool:
         peer = self._peers.pop(node, None)
         if peer is None:
             return False
+        self._uploads.drop(peer)
         for index in peer.receiving:
             self._arrivals.drop(index, node)
         return True
@@ -455,7 +465,7 @@ class Swarm:
         actions: list[Action] = []
         for peer in self._peers.values():
             for index in sorted(index for index in peer.sending if bits >> index & 1):
-                peer.sending.discard(index)
+                self._uploads.break_off(peer, index)
                 actions.append(Reject(peer.node, index, "gone"))
         return actions
 

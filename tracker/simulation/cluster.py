@@ -38,6 +38,8 @@ class Cluster:
         self.history = History(scenario.nodes, sum(blob.chunks.count for blob in self.blobs))
         self.bound_seconds = fluid_bound_seconds(scenario)
         self.tracker = self._new_tracker()
+        zones = scenario.zones
+        self.latencies = {scenario.latency_seconds} | ({zones.latency_seconds} if zones.zones > 1 else set())
         self.tracker_calls = 0
         self.tracker_lives = 1
         self.bans = 0

@@ -155,16 +155,18 @@ class Download:
         node.tells += 1
         frames = 1 + bool(tell.have)
         node.frames_sent += frames * len(self.neighbours)
-        for delay in {link.delay() for link in self.neighbours.values()}:
-            node.clock.after(delay, self._deliver, tell, delay)
+        latencies = node.cluster.latencies
+        for latency in latencies:
+            if len(latencies) == 1 or any(link.latency == latency for link in self.neighbours.values()):
+                node.clock.after(latency, self._deliver, tell, latency)
 
-    def _deliver(self, tell: actions.Tell, delay: float) -> None:
+    def _deliver(self, tell: actions.Tell, latency: float) -> None:
         me, now = self.node.id, self.node.clock.now
         have, add, drop, free, urgent = tell.have, tell.add, tell.drop, tell.free, tell.urgent
         for link in list(self.neighbours.values()):
-            if link.latency != delay:
+            if link.latency != latency:
                 continue
-            other = link.other(self)
+            other = link.one if link.two is self else link.two
             if have:
                 other.swarm.on_have(me, have, now)
             todo = other.swarm.on_want(me, add, drop, free, urgent, now)
