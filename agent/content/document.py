@@ -18,6 +18,7 @@ from agent.content.errors import ContentError, InputError
 from agent.content.platform import Platform
 
 MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
+MAX_PUSHED_DOCUMENT_BYTES = 8 * 1024 * 1024  # of the cluster's own images: whoever pushes more than 4 MiB may
 _MAX_DESCRIPTORS = 10_000
 _MAX_BLOB_BYTES = 1 << 46
 _TELLING_KEYS = frozenset({"schemaVersion", "mediaType", "manifests", "config", "layers", "fsLayers"})
@@ -45,6 +46,7 @@ class Document:
     layers: tuple[Descriptor, ...] = ()
     subject: Descriptor | None = None
     artifact_type: str | None = None
+    annotations: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def is_index(self) -> bool:
@@ -66,13 +68,15 @@ class Document:
         return best[2] if best and best[0] > 0 else None
 
 
-def parse_document(body: bytes, content_type: str | None = None) -> Document:
+def parse_document(
+    body: bytes, content_type: str | None = None, limit_bytes: int = MAX_DOCUMENT_BYTES
+) -> Document:
     """Parse the bytes of a manifest or an index.
 
     `content_type` is the header that came with them, where one did. Raises ContentError with the reason.
     """
-    if len(body) > MAX_DOCUMENT_BYTES:
-        raise ContentError(f"manifest of {len(body)} bytes: at most {MAX_DOCUMENT_BYTES} are accepted")
+    if len(body) > limit_bytes:
+        raise ContentError(f"manifest of {len(body)} bytes: at most {limit_bytes} are accepted")
     raw = _load(body)
     version = raw.get("schemaVersion")
     if type(version) is not int or version != 2:
@@ -142,6 +146,7 @@ def _index(raw: dict[str, Any], media_type: str) -> Document:
         manifests=_descriptors(raw["manifests"], "manifests"),
         subject=_optional(raw, "subject"),
         artifact_type=_text(raw, "artifactType"),
+        annotations=_own_annotations(raw),
     )
 
 
@@ -154,7 +159,15 @@ def _manifest(raw: dict[str, Any], media_type: str) -> Document:
         layers=_descriptors([] if raw.get("layers") is None else raw["layers"], "layers"),
         subject=_optional(raw, "subject"),
         artifact_type=_text(raw, "artifactType"),
+        annotations=_own_annotations(raw),
     )
+
+
+def _own_annotations(raw: dict[str, Any]) -> dict[str, str]:
+    """Of the document itself: for people, so what is no text is passed over and no reason to refuse it."""
+    told = raw.get("annotations")
+    items = told.items() if isinstance(told, dict) else ()
+    return {key: text for key, text in items if isinstance(text, str)}
 
 
 def _optional(raw: dict[str, Any], key: str) -> Descriptor | None:

@@ -13,6 +13,9 @@ from agent.content.digest import Digest
 from agent.content.errors import InputError
 
 DOCKER_HUB = "docker.io"
+# The images of this cluster (pushed, built, loaded) are under this name in every index: it is no host that anybody is
+# asked at, so they cannot be confused with an upstream's.
+CLUSTER_REGISTRY = "cluster.shoal"
 _HUB_ALIASES = frozenset(
     {"index.docker.io", "registry-1.docker.io", "registry.hub.docker.com", "hub.docker.com"}
 )
@@ -74,6 +77,11 @@ class Repository:
                 f"are allowed, at most {_MAX_NAME_LENGTH} characters with the registry"
             )
         return cls(host, name)
+
+    @property
+    def is_of_cluster(self) -> bool:
+        """Its images come from nodes of this cluster alone: there is no registry to ask."""
+        return self.registry == CLUSTER_REGISTRY
 
     @property
     def familiar(self) -> str:

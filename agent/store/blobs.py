@@ -120,6 +120,10 @@ class Blobs:
         with disk_errors(f"remove what is left of the download of {digest}", self._layout.root):
             claim.unlink()
 
+    def take(self, source: Path, digest: Digest, size: int, chunk_digests: bytes) -> None:
+        """Take over a verified, fsynced file of this file system."""
+        self._appear(source, digest, size, chunk_digests)
+
     def _appear(self, source: Path, digest: Digest, size: int, chunk_digests: bytes) -> None:
         with self.lock.held(), disk_errors(f"store {size} bytes of {digest}", self._layout.root):
             is_new = self.size_of(digest) != size  # else another process was faster, with the same bytes

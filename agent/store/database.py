@@ -2,7 +2,8 @@
 
 WAL, so that readers never wait for a writer and a kill at any instant leaves the last whole transaction. synchronous is
 NORMAL: a power cut may undo the newest transactions, never break the file; blobs themselves are fsynced and found
-again at the next start. One connection writes, one reads, each under a lock: statements are short.
+again at the next start. What must not be undone, because a push was acknowledged on it, asks for `durable`.
+One connection writes, one reads, each under a lock: statements are short.
 """
 
 import sqlite3
@@ -37,6 +38,14 @@ _MIGRATIONS = (
     CREATE TABLE pins (digest TEXT, reason TEXT, PRIMARY KEY (digest, reason)) WITHOUT ROWID;
     CREATE TABLE holds (owner TEXT, digest TEXT, PRIMARY KEY (owner, digest)) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE pushed (
+        name TEXT, reference TEXT, digest TEXT NOT NULL, size INTEGER NOT NULL, media_type TEXT NOT NULL,
+        subject TEXT, at REAL NOT NULL, writer BLOB NOT NULL, deleted INTEGER NOT NULL,
+        PRIMARY KEY (name, reference)) WITHOUT ROWID;
+    CREATE INDEX pushed_subject ON pushed (name, subject);
+    CREATE INDEX links_linked_at ON links (registry, linked_at);
+    """,
 )
 
 Row = tuple[Any, ...]
@@ -70,9 +79,9 @@ class Database:
         return found[0] if found else None
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, alone among writers. Raises DiskError."""
-        with self._write_lock, self._errors():
+    def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """All or nothing, alone among writers. durable: with all before it, safe from a power cut. Raises DiskError."""
+        with self._write_lock, self._errors(), self._synced(durable):
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -81,6 +90,17 @@ class Database:
                 if self._writer.in_transaction:  # a full disk may have undone it already
                     self._writer.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _synced(self, durable: bool) -> Iterator[None]:
+        if not durable:
+            yield
+            return
+        self._writer.execute("PRAGMA synchronous = FULL")
+        try:
+            yield
+        finally:
+            self._writer.execute("PRAGMA synchronous = NORMAL")
 
     def write_nowait(self, sql: str, many: Sequence[Parameters]) -> bool:
         """One statement with many parameters, unless another writer is at work: then nothing, and False."""

@@ -69,12 +69,19 @@ class ImageIndex:
     # --- tags ---------------------------------------------------------------------------------------------------
 
     def put_tag(
-        self, repository: Repository, tag: str, descriptor: Descriptor, checked_at: float, now: float
+        self,
+        repository: Repository,
+        tag: str,
+        descriptor: Descriptor,
+        checked_at: float,
+        now: float,
+        *,
+        durable: bool = False,
     ) -> bool:
         """True where the tag is new or points elsewhere now."""
         key = (repository.registry, repository.name, tag)
         target = (str(descriptor.digest), descriptor.media_type, descriptor.size)
-        with self._database.transaction() as writer:
+        with self._database.transaction(durable=durable) as writer:
             known = writer.execute(
                 "SELECT digest, media_type, size FROM tags WHERE registry = ? AND name = ? AND tag = ?", key
             ).fetchone()
@@ -137,6 +144,41 @@ class ImageIndex:
         return bool(
             self._database.rows("SELECT 1 FROM links WHERE registry = ? AND name = ? AND digest = ?", key)
         )
+
+    def link(self, repository: Repository, descriptor: Descriptor, now: float) -> None:
+        """Content that no document names yet is known under this repository. Survives a power cut."""
+        where = (repository.registry, repository.name)
+        row = (*where, str(descriptor.digest), descriptor.media_type, descriptor.size, 0, now)
+        with self._database.transaction(durable=True) as writer:
+            writer.execute(_PUT_LINK, row)
+
+    def unlink(self, repository: Repository, digest: Digest) -> bool:
+        """It is known under this repository no more. True where it was. Survives a power cut."""
+        key = (repository.registry, repository.name, str(digest))
+        with self._database.transaction(durable=True) as writer:
+            done = writer.execute("DELETE FROM links WHERE registry = ? AND name = ? AND digest = ?", key)
+            return done.rowcount > 0
+
+    def linked_since(self, registry: str, since: float) -> set[Digest]:
+        """What became known under any of the registry's repositories from then on."""
+        rows = self._database.rows(
+            "SELECT DISTINCT digest FROM links WHERE registry = ? AND linked_at >= ?", (registry, since)
+        )
+        return {Digest.parse(row[0]) for row in rows}
+
+    def is_loose(self, digest: Digest) -> bool:
+        """No repository knows it, no document names it, no tag points to it, no pin keeps it."""
+        row = self._database.row(
+            "SELECT EXISTS (SELECT 1 FROM links WHERE digest = ?1) OR EXISTS (SELECT 1 FROM children WHERE child = ?1)"
+            " OR EXISTS (SELECT 1 FROM tags WHERE digest = ?1) OR EXISTS (SELECT 1 FROM pins WHERE digest = ?1)",
+            (str(digest),),
+        )
+        return row is not None and not row[0]
+
+    def knows(self, repository: Repository) -> bool:
+        """Is anything known under this repository?"""
+        key = (repository.registry, repository.name)
+        return bool(self._database.rows("SELECT 1 FROM links WHERE registry = ? AND name = ? LIMIT 1", key))
 
     def linked_size(self, digest: Digest) -> int | None:
         """The size most descriptors give; of equals the one told last."""

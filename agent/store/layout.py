@@ -3,6 +3,7 @@
     oci-layout index.json          OCI image-spec 1.1, image-layout.md
     blobs/<algorithm>/<hex>        complete, verified content; appears by rename, so it is whole or not there
     partial/                       downloads on their way (partial_files.py)
+    uploads/                       blobs that clients are pushing (uploads.py)
     staging/ owners/               small content on its way; one locked file a living process
     index.db                       what a layout cannot say (database.py)
     layout.lock space.lock         critical sections between processes
@@ -26,6 +27,7 @@ class Layout:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.partial = root / "partial"
+        self.uploads = root / "uploads"
         self.staging = root / "staging"
         self.owners = root / "owners"
         self.database = root / "index.db"
@@ -39,7 +41,7 @@ class Layout:
         if not self.root.is_dir():
             self.root.parent.mkdir(parents=True, exist_ok=True)
             self.root.mkdir(mode=0o750, exist_ok=True)
-        for directory in (self.partial, self.staging, self.owners):
+        for directory in (self.partial, self.uploads, self.staging, self.owners):
             directory.mkdir(exist_ok=True)
         for algorithm in ALGORITHMS:
             Path(self._blobs, algorithm).mkdir(parents=True, exist_ok=True)

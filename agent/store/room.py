@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from agent.content.digest import Digest
 from agent.content.errors import DiskError
+from agent.content.reference import CLUSTER_REGISTRY
 from agent.store.blob_index import BlobIndex
 from agent.store.blobs import Blobs
 from agent.store.disk_errors import disk_errors, free_bytes
@@ -19,8 +20,10 @@ from agent.store.index import ImageIndex
 from agent.store.layout import Layout
 from agent.store.owner import Owner
 from agent.store.partial_files import Claim, PartialFile, PartialFiles
+from agent.store.uploads import stored_bytes
 from agent.store.usage import StoreLimits, Usage
 
+_PUSHED_SECONDS = 3600.0
 _ABANDONED_SECONDS = 14 * 24 * 3600.0
 
 
@@ -115,7 +118,8 @@ class Room:
         blobs, blob_bytes = self._parts.records.total()
         return Usage(
             blob_bytes=blob_bytes,
-            partial_bytes=sum(partial.allocated_bytes for partial in partials),
+            partial_bytes=sum(partial.allocated_bytes for partial in partials)
+            + stored_bytes(self._parts.layout.uploads),
             promised_bytes=sum(one.size - one.allocated_bytes for one in partials if one.owned),
             blobs=blobs,
             partials=len(partials),
@@ -138,6 +142,8 @@ class Room:
         oldest = float("-inf") if hold_seconds is None else self._now() - hold_seconds
         roots = {tag.descriptor.digest for tag in self._parts.images.tags() if tag.checked_at >= oldest}
         roots |= self._parts.images.pinned()
+        # A blob that was just pushed waits for the manifest that will hold it.
+        roots |= self._parts.images.linked_since(CLUSTER_REGISTRY, self._now() - _PUSHED_SECONDS)
         for token, digests in self._parts.records.held().items():
             if token == self._parts.owner.token or self._parts.owner.is_alive(token):
                 roots |= digests

@@ -28,12 +28,15 @@ from agent.store.index import DocumentRecord, ImageIndex, TagRecord
 from agent.store.layout import Layout
 from agent.store.owner import Owner
 from agent.store.partial import PartialBlob
+from agent.store.pushed import PushedNames
 from agent.store.room import Room, RoomParts
+from agent.store.uploads import Uploads
 from agent.store.usage import StoreLimits, Usage
 
 __all__ = ["ImageRecord", "OpenBlob", "PartialBlob", "Store", "StoreLimits", "TagRecord", "Usage"]
 
 NO_LIMITS = StoreLimits()
+_DELETED_SECONDS = 30 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,10 @@ class Store:
             parts = RoomParts(layout, self._records, self._images, self._blobs, self._owner)
             self._room = Room(parts, limits, now)
             opened.callback(self._room.close)
+            self.uploads = Uploads(
+                layout.uploads, self._room.admit, self._blobs.take, limits.upload_seconds, now
+            )
+            self.pushed = PushedNames(database)
             self._clear_up()
             self._opened = opened.pop_all()
 
@@ -93,6 +100,8 @@ class Store:
             self._records.release(token)
         self._blobs.reconcile()
         self._room.sweep_partials()
+        self.uploads.sweep()
+        self.pushed.forget_deleted(self._now() - _DELETED_SECONDS)
 
     def __enter__(self) -> "Store":
         return self
@@ -162,8 +171,17 @@ class Store:
 
     # --- what is known ------------------------------------------------------------------------------------------
 
-    def put_tag(self, repository: Repository, tag: str, descriptor: Descriptor, checked_at: float) -> None:
-        if self._images.put_tag(repository, tag, descriptor, checked_at, self._now()):
+    def put_tag(
+        self,
+        repository: Repository,
+        tag: str,
+        descriptor: Descriptor,
+        checked_at: float,
+        *,
+        durable: bool = False,
+    ) -> None:
+        """durable: it survives a power cut, too."""
+        if self._images.put_tag(repository, tag, descriptor, checked_at, self._now(), durable=durable):
             self._blobs.publish()
 
     def find_tag(self, repository: Repository, tag: str) -> TagRecord | None:
@@ -190,6 +208,23 @@ class Store:
     def is_linked(self, repository: Repository, digest: Digest) -> bool:
         """Does a document of this repository name it, or is it one?"""
         return self._images.is_linked(repository, digest)
+
+    def link(self, repository: Repository, descriptor: Descriptor) -> None:
+        """Content that no document names yet is known under this repository, after a power cut too."""
+        self._images.link(repository, descriptor, self._now())
+
+    def unlink(self, repository: Repository, digest: Digest) -> bool:
+        """It is known under this repository no more; what nothing else knows, names or keeps is removed. True where
+        it was known.
+        """
+        was_known = self._images.unlink(repository, digest)
+        if was_known and self._images.is_loose(digest):
+            self.remove(digest)
+        return was_known
+
+    def knows(self, repository: Repository) -> bool:
+        """Is anything known under this repository?"""
+        return self._images.knows(repository)
 
     def linked_size(self, digest: Digest) -> int | None:
         """The size that known documents give this digest; nobody has verified it."""

@@ -1,0 +1,74 @@
+"""`PushedNames`: what this node knows of the names of the cluster's own images, deleted ones included.
+
+Invariant: of two records of one name the one with the greater stamp is kept (agent.content.pushed). A record is on the
+disk, fsynced, when `put` returns: a push is acknowledged on its strength.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from agent.content.digest import Digest
+from agent.content.pushed import PushedName
+from agent.store.database import Database
+
+_COLUMNS = "name, reference, digest, size, media_type, subject, at, writer, deleted"
+_PUT = f"""
+    INSERT INTO pushed ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (name, reference) DO UPDATE SET digest = excluded.digest, size = excluded.size,
+        media_type = excluded.media_type, subject = excluded.subject, at = excluded.at, writer = excluded.writer,
+        deleted = excluded.deleted WHERE (excluded.at, excluded.writer) > (at, writer)
+"""
+
+
+class PushedNames:
+    """Methods raise DiskError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, names: Iterable[PushedName]) -> None:
+        """Keep those that are newer than what is known."""
+        rows = [_row(name) for name in names]
+        with self._database.transaction(durable=True) as writer:
+            writer.executemany(_PUT, rows)
+
+    def find(self, repository: str, name: str) -> PushedName | None:
+        """It may be one that was deleted."""
+        return next(self._found("name = ? AND reference = ?", repository, name), None)
+
+    def in_repository(self, repository: str) -> list[PushedName]:
+        return list(self._found("name = ?", repository))
+
+    def referrers(self, repository: str, subject: Digest) -> list[PushedName]:
+        """Manifests that are there and name `subject`."""
+        wanted = "name = ? AND subject = ? AND NOT deleted ORDER BY reference"
+        return list(self._found(wanted, repository, str(subject)))
+
+    def repositories(self) -> list[str]:
+        rows = self._database.rows("SELECT DISTINCT name FROM pushed WHERE NOT deleted")
+        return [str(row[0]) for row in rows]
+
+    def all(self) -> list[PushedName]:
+        return list(self._found("1"))
+
+    def forget_deleted(self, before: float) -> None:
+        """What was deleted so long ago that nobody will bring it back."""
+        with self._database.transaction() as writer:
+            writer.execute("DELETE FROM pushed WHERE deleted AND at < ?", (before,))
+
+    def _found(self, condition: str, *parameters: object) -> Iterator[PushedName]:
+        rows = self._database.rows(f"SELECT {_COLUMNS} FROM pushed WHERE {condition}", parameters)
+        return map(_name, rows)
+
+
+def _row(name: PushedName) -> tuple[Any, ...]:
+    subject = None if name.subject is None else str(name.subject)
+    what = (name.repository, name.name, str(name.digest), name.size, name.media_type, subject)
+    return (*what, name.at, name.writer, int(name.deleted))
+
+
+def _name(row: tuple[Any, ...]) -> PushedName:
+    subject = None if row[5] is None else Digest.parse(row[5])
+    return PushedName(
+        row[0], row[1], Digest.parse(row[2]), row[3], row[4], subject, row[6], row[7], bool(row[8])
+    )
