@@ -1,11 +1,13 @@
 """`tracker_handler`: the tracker's calls over HTTP, for any server that takes a Handler.
 
-POST /v1/announce, /v1/resolve, /v1/resolved (msgpack both ways); GET /healthz, /metrics, /status (JSON).
+POST /v1/announce, /v1/resolve, /v1/resolved, and of the cluster's own images /v1/publish, /v1/find, /v1/names,
+/v1/replicate (msgpack both ways); GET /healthz, /metrics, /status (JSON).
 Invariant: nothing that a caller sends is looked at before it has passed its Shape, and no body is longer than
 MAX_CALL_BYTES. There is no await between reading a call and answering it, so calls never see each other half done.
 """
 
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -13,6 +15,16 @@ from agent.content.errors import InputError
 from agent.http.request import Request
 from agent.http.response import Handler, Response, plain_response
 from agent.telemetry.tracker_metrics import ResolveOutcome, TrackerMetrics
+from agent.wire.push_calls import (
+    FIND,
+    FIND_ANSWER,
+    NAMES,
+    NAMES_ANSWER,
+    PUBLISH,
+    PUBLISH_ANSWER,
+    REPLICATE,
+    REPLICATE_ANSWER,
+)
 from agent.wire.shape import Malformed, Shape
 from agent.wire.tracker_calls import (
     ANNOUNCE,
@@ -33,6 +45,7 @@ T = TypeVar("T")
 
 _MSGPACK = "application/msgpack"
 _MAX_RESOLVE_BYTES = 64 * 1024
+_MAX_REPLICATE_BYTES = 2 * 1024 * 1024
 
 
 def tracker_handler(tracker: Tracker, metrics: TrackerMetrics, now: Callable[[], float]) -> Handler:
@@ -42,6 +55,10 @@ def tracker_handler(tracker: Tracker, metrics: TrackerMetrics, now: Callable[[],
         "/v1/announce": ("POST", calls.announce),
         "/v1/resolve": ("POST", calls.resolve),
         "/v1/resolved": ("POST", calls.resolved),
+        "/v1/publish": ("POST", calls.publish),
+        "/v1/find": ("POST", calls.find),
+        "/v1/names": ("POST", calls.names),
+        "/v1/replicate": ("POST", calls.replicate),
         "/healthz": ("GET", calls.healthz),
         "/metrics": ("GET", calls.metrics_page),
         "/status": ("GET", calls.status),
@@ -86,6 +103,22 @@ class _Calls:
         call = await _read(request, RESOLVED, _MAX_RESOLVE_BYTES)
         self._tracker.on_resolved(call, self._now())
         return Response(204)
+
+    async def publish(self, request: Request) -> Response:
+        call = await _read(request, PUBLISH, MAX_CALL_BYTES)
+        return _packed(encode_call(PUBLISH_ANSWER, self._tracker.on_publish(call, time.time())))
+
+    async def find(self, request: Request) -> Response:
+        call = await _read(request, FIND, _MAX_RESOLVE_BYTES)
+        return _packed(encode_call(FIND_ANSWER, self._tracker.on_find(call)))
+
+    async def names(self, request: Request) -> Response:
+        call = await _read(request, NAMES, _MAX_RESOLVE_BYTES)
+        return _packed(encode_call(NAMES_ANSWER, self._tracker.on_names(call)))
+
+    async def replicate(self, request: Request) -> Response:
+        call = await _read(request, REPLICATE, _MAX_REPLICATE_BYTES)
+        return _packed(encode_call(REPLICATE_ANSWER, self._tracker.on_replicate(call, self._now())))
 
     async def healthz(self, request: Request) -> Response:  # noqa: ARG002 (a route)
         return plain_response(200, "ok")

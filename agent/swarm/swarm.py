@@ -358,7 +358,8 @@ class Swarm:
     def _free(self) -> int:
         if self.is_complete:
             return 0
-        return max(self._policy.downloads + self._policy.ahead - self._arrivals.incoming, 0)
+        taken = self._arrivals.incoming + (self._reading != 0)
+        return max(self._policy.downloads + self._policy.ahead - taken, 0)
 
     def _could_be_late(self, missing: int) -> bool:
         """Nothing is left to ask for but the last few chunks."""

@@ -6,7 +6,7 @@ import pytest
 
 from agent.content.chunk_map import ChunkMap
 from tests.tracker.nodes import BLOB, CLUSTER, REGISTRY, SIZE, FakeNode
-from tracker.directory.budget import BLOB_START
+from tracker.directory.budget import BLOB_START, Budget
 from tracker.directory.events import EventKind
 from tracker.directory.lease_run import run_chunks
 from tracker.directory.lease_turn import must_wait
@@ -200,6 +200,25 @@ def test_the_budget_grows_while_nodes_wait_and_leases_complete(tracker: Tracker)
     assert tracker.directory.budget.blob(BLOB).limit > BLOB_START
 
 
+def lease_times(seconds: list[float]) -> Budget:
+    """A budget after leases of one size that took so long."""
+    budget = Budget()
+    for number, took in enumerate(seconds):
+        budget.on_completed_while_others_wait(BLOB, REGISTRY, 1_000_000, took, float(number))
+    return budget
+
+
+def test_a_registry_that_is_fully_used_gets_no_more_leases_at_a_time() -> None:
+    grown = lease_times([1.0] * 6).blob(BLOB).limit
+    assert grown == BLOB_START + 6
+    assert lease_times([1.0] * 6 + [3.0] * 20).blob(BLOB).limit <= grown + 3
+    assert lease_times([1.0] * 6 + [8.0] * 20).blob(BLOB).limit == BLOB_START
+
+
+def test_a_slow_holder_says_nothing_of_the_registry() -> None:
+    assert lease_times([1.0, 10.0] * 8).blob(BLOB).limit == BLOB_START + 16
+
+
 def test_a_starving_node_races_a_stuck_lease_once(tracker: Tracker) -> None:
     stuck = FakeNode(1, leases_wanted=4)
     hungry = [FakeNode(2, starving=True), FakeNode(3, starving=True)]
@@ -241,7 +260,7 @@ def test_who_starves_beside_a_holder_that_nobody_reaches_reads_the_registry(trac
 
 
 def test_after_a_restart_of_the_tracker_running_leases_are_adopted(tracker: Tracker) -> None:
-    nodes = [FakeNode(n) for n in range(3)]
+    nodes = [FakeNode(n) for n in range(int(BLOB_START))]
     for node in nodes:
         node.call(tracker, 0)
         node.read(next(iter(node.leases.values())), 2)
@@ -251,7 +270,7 @@ def test_after_a_restart_of_the_tracker_running_leases_are_adopted(tracker: Trac
     for n, node in enumerate(nodes):
         node.call(restarted, 10 + n / 10)
     assert [node.leases for node in nodes] == before
-    assert restarted.counters.leases_adopted == 3
+    assert restarted.counters.leases_adopted == len(nodes)
     assert restarted.counters.leases_granted == 0
 
 
@@ -330,7 +349,7 @@ def test_who_calls_first_has_not_taken_the_blob_when_the_others_call(tracker: Tr
     nodes = [FakeNode(n, leases_wanted=4) for n in range(8)]
     for node in nodes:
         node.call(tracker, 0)
-    assert [len(node.leases) for node in nodes] == [1] * 4 + [0] * 4
+    assert [len(node.leases) for node in nodes] == [n < BLOB_START for n in range(8)]
     assert max(len(span(node)) for node in nodes) <= 4
 
 

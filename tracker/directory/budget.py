@@ -1,22 +1,45 @@
 """`Budget`: how many leases may run at a time, a blob and a registry, and when a registry wants none at all. Policy.
 
-Additive increase, multiplicative decrease, as TCP does it: a limit grows by about one a round of completed leases while
-nodes wait for one, and is halved when the registry asks for patience (429, 503). Retry-After holds for the whole
-cluster. Races and checks are not counted against a blob's limit: what makes them necessary is that it is used up.
+A limit is halved when the registry asks for patience (429, 503), and Retry-After holds for the whole cluster. Else it
+follows how long leases take that complete while nodes wait: as long as one more lease costs the others nothing it
+doubles in a round of them; once they take much longer than the fastest one of their size did, the registry is fully
+used, and more of them at a time would only let every chunk arrive late (its last ones all at the end, with nobody left
+to pass them on). A slow node's lease says nothing of the registry, so the best of the last few counts.
+
+Races and checks are not counted against a blob's limit: what makes them necessary is that it is used up.
 """
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 from agent.content.digest import Digest
 
-BLOB_START = 4.0
+BLOB_START = 2.0
 REGISTRY_START = 16.0
 _BLOB_MOST = 64.0
 _REGISTRY_MOST = 256.0
+_LEAST_WHILE_OTHERS_WAIT = 2.0  # one under way while the next is handed out
+_GROW_ABOVE = 0.5
+_SHRINK_BELOW = 0.25  # not above: a holder busy with its neighbours takes three times as long
+_LAST_FEW = 4
+_FASTEST_FADES_SECONDS = 120.0
+_SHORTEST_LEASE_SECONDS = 0.001
+_MOST_SIZES = 64
 _LEAST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 600.0
 # Leases that were running when the registry began to refuse are refused one by one: that is one refusal, not many.
 _HALVE_AGAIN_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Fastest:
+    """The shortest time that a lease took. It fades, since registries become slower, too."""
+
+    seconds: float
+    at: float
+
+    def faded(self, now: float) -> float:
+        return self.seconds * 2 ** ((now - self.at) / _FASTEST_FADES_SECONDS)
 
 
 @dataclass(slots=True)
@@ -24,13 +47,25 @@ class _Limit:
     limit: float
     most: float
     running: int = 0
+    fastest: dict[int, "_Fastest"] = field(default_factory=dict)  # of each size in bytes
+    last: deque[float] = field(default_factory=lambda: deque(maxlen=_LAST_FEW))
 
     @property
     def has_room(self) -> bool:
         return self.running < int(self.limit)
 
-    def grow(self) -> None:
-        self.limit = min(self.limit + 1 / self.limit, self.most)
+    def on_completed(self, size: int, seconds: float, now: float) -> None:
+        fastest = self.fastest.get(size)
+        if fastest is None or seconds <= fastest.faded(now):
+            if len(self.fastest) >= _MOST_SIZES:
+                self.fastest.clear()
+            fastest = self.fastest[size] = _Fastest(seconds, now)
+        self.last.append(fastest.faded(now) / seconds)
+        share = max(self.last)
+        if share >= _GROW_ABOVE:
+            self.limit = min(self.limit + 1, self.most)
+        elif share < _SHRINK_BELOW:
+            self.limit = max(self.limit - 0.5, min(_LEAST_WHILE_OTHERS_WAIT, self.limit))
 
     def halve(self) -> None:
         self.limit = max(self.limit / 2, 1.0)
@@ -62,9 +97,13 @@ class Budget:
         self.registry(registry).running -= 1
         self.blob(blob).running -= counts_for_blob
 
-    def on_completed_while_others_wait(self, blob: Digest, registry: str) -> None:
-        self.blob(blob).grow()
-        self.registry(registry).grow()
+    def on_completed_while_others_wait(
+        self, blob: Digest, registry: str, size: int, seconds: float, now: float
+    ) -> None:
+        """A lease of `size` bytes took `seconds`."""
+        seconds = max(seconds, _SHORTEST_LEASE_SECONDS)
+        self.blob(blob).on_completed(size, seconds, now)
+        self.registry(registry).on_completed(size, seconds, now)
 
     def on_throttled(self, blob: Digest, registry: str, seconds: float, now: float) -> bool:
         """Whether this is news."""

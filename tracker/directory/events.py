@@ -24,6 +24,8 @@ class EventKind(Enum):
     NODE_BANNED = "node banned"
     BAN_ENDED = "ban ended"
     REGISTRY_THROTTLED = "registry throttled"
+    TAG_MOVED = "tag moved"
+    PUSH_OUTDONE = "push outdone"
 
 
 @dataclass(frozen=True, slots=True)

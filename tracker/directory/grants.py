@@ -138,6 +138,7 @@ class LeaseGrants:
             start=start,
             stop=stop,
             next=start,
+            granted_at=now,
             progressed_at=now,
         )
         self._book.start(lease)

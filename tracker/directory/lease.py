@@ -41,9 +41,15 @@ class LeaseRecord:
     start: int
     stop: int
     next: int
+    granted_at: float
     progressed_at: float
     progress_bytes: int = 0
     unlisted: int = 0  # reports in a row that did not mention it
+
+    @property
+    def size_bytes(self) -> int:
+        assert self.swarm.chunks is not None
+        return max(self.stop - self.start, 0) * self.swarm.chunks.chunk_bytes
 
     @property
     def deadline(self) -> float:

@@ -153,6 +153,7 @@ class LeaseBook:
             start=report.start,
             stop=stop,
             next=report.start,
+            granted_at=now,
             progressed_at=now,
         )
         self.start(lease)
@@ -169,8 +170,11 @@ class LeaseBook:
         counters, swarm = self._journal.counters, lease.swarm
         if how is LeaseEnd.COMPLETED:
             counters.leases_completed += 1
-            if swarm.waiting:
-                self._budget.on_completed_while_others_wait(swarm.digest, lease.source)
+            if swarm.waiting and swarm.chunks is not None and lease.kind is LeaseKind.NORMAL:
+                seconds = lease.progressed_at - lease.granted_at
+                self._budget.on_completed_while_others_wait(
+                    swarm.digest, lease.source, lease.size_bytes, seconds, lease.progressed_at
+                )
         elif how is LeaseEnd.EXPIRED:
             counters.leases_expired += 1
             where = (

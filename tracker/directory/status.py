@@ -23,6 +23,7 @@ def snapshot(tracker: Tracker, now: float) -> dict[str, Any]:
             "leases": len(directory.leases),
             "bans": len(directory.bans.items()),
             "tags": len(tracker.tags),
+            "pushed_names": len(tracker.pushed),
             "inline_bodies": len(directory.bodies),
             "inline_bytes": directory.bodies.bytes,
         },

@@ -305,7 +305,12 @@ class Download:
         if self.whole_at is not None:
             body = self.blob.body if self.reads.done_bytes else None
             return SwarmReport(
-                self.blob.digest, size, complete=True, body=body, leases=self.reads.reports(), claims=self._claims()
+                self.blob.digest,
+                size,
+                complete=True,
+                body=body,
+                leases=self.reads.reports(),
+                claims=self._claims(),
             )
         have = self.swarm.have
         changed = have.bits != self._told_have

@@ -1,6 +1,5 @@
 """`History`: what is kept of a run for pictures: how many nodes have each chunk, as time goes by."""
 
-
 _MOST_SLOTS = 400
 _MOST_ROWS = 256
 
