@@ -23,7 +23,13 @@ _LONGEST_SLEEP_SECONDS = 0.25
 _SHORTEST_SLEEP_SECONDS = 0.02
 
 _WARNINGS = frozenset(
-    {EventKind.CONFLICT_FOUND, EventKind.NODE_BANNED, EventKind.LEASE_EXPIRED, EventKind.REGISTRY_THROTTLED}
+    {
+        EventKind.CONFLICT_FOUND,
+        EventKind.NODE_BANNED,
+        EventKind.LEASE_EXPIRED,
+        EventKind.REGISTRY_THROTTLED,
+        EventKind.PUSH_OUTDONE,
+    }
 )
 
 

@@ -8,6 +8,24 @@ import trio
 
 from agent.content.errors import TrackerError
 from agent.http.client import Connect, HttpClient
+from agent.wire.push_calls import (
+    FIND,
+    FIND_ANSWER,
+    NAMES,
+    NAMES_ANSWER,
+    PUBLISH,
+    PUBLISH_ANSWER,
+    REPLICATE,
+    REPLICATE_ANSWER,
+    Find,
+    FindAnswer,
+    Names,
+    NamesAnswer,
+    Publish,
+    PublishAnswer,
+    Replicate,
+    ReplicateAnswer,
+)
 from agent.wire.shape import Malformed, Shape
 from agent.wire.tracker_calls import (
     ANNOUNCE,
@@ -56,6 +74,18 @@ class TrackerClient:
 
     async def resolved(self, resolved: Resolved) -> None:
         await self._post("/v1/resolved", encode_call(RESOLVED, resolved))
+
+    async def publish(self, call: Publish) -> PublishAnswer:
+        return decode(PUBLISH_ANSWER, await self._post("/v1/publish", encode_call(PUBLISH, call)))
+
+    async def find(self, call: Find) -> FindAnswer:
+        return decode(FIND_ANSWER, await self._post("/v1/find", encode_call(FIND, call)))
+
+    async def names(self, call: Names) -> NamesAnswer:
+        return decode(NAMES_ANSWER, await self._post("/v1/names", encode_call(NAMES, call)))
+
+    async def replicate(self, call: Replicate) -> ReplicateAnswer:
+        return decode(REPLICATE_ANSWER, await self._post("/v1/replicate", encode_call(REPLICATE, call)))
 
     async def aclose(self) -> None:
         await self._http.aclose()

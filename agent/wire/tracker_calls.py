@@ -157,6 +157,15 @@ class SwarmAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchOrder:
+    """Fetch this manifest or index of the cluster's own images with all that it names: a push waits for a copy here."""
+
+    repository: str
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class AnnounceAnswer:
     """Call again after `interval_seconds`. resync: this tracker does not know you, tell everything."""
 
@@ -165,6 +174,7 @@ class AnnounceAnswer:
     nodes: int
     swarms: tuple[SwarmAnswer, ...] = ()
     banned: tuple[NodeId, ...] = ()
+    fetch: tuple[FetchOrder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,8 +283,15 @@ _SWARM_ANSWER = record(
     _BODY,
     listing(_LEASE_ID, 100),
 )
+_FETCH_ORDER = record(FetchOrder, text(), DIGEST, uint(1 << 40))
 ANNOUNCE_ANSWER: Shape[AnnounceAnswer] = record(
-    AnnounceAnswer, seconds(), FLAG, uint(), listing(_SWARM_ANSWER, _MAX_SWARMS), listing(NODE_ID, 1000)
+    AnnounceAnswer,
+    seconds(),
+    FLAG,
+    uint(),
+    listing(_SWARM_ANSWER, _MAX_SWARMS),
+    listing(NODE_ID, 1000),
+    listing(_FETCH_ORDER, 100),
 )
 _TAG_RECORD = record(TagRecord, DIGEST, uint(1 << 40), text(200), seconds())
 RESOLVE: Shape[Resolve] = record(Resolve, text(100), NODE_ID, text(), text(), text(), seconds())

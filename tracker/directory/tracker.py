@@ -4,8 +4,8 @@ Events in, answers out; `now` is any clock that only goes forward. The caller ca
 """
 
 import random
-from dataclasses import replace
 from collections.abc import Callable
+from dataclasses import replace
 
 from agent.content.chunk_map import ChunkMap
 from agent.content.errors import InputError
