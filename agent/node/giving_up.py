@@ -8,6 +8,7 @@ _ALONE_FAILURES = 3
 _REFUSED_GRACE_SECONDS = 2.0
 _FAILING_SECONDS = 20.0
 _LONGEST_PAUSE_SECONDS = 30.0
+_DRIPPING_SECONDS = 60.0  # bytes that come, and never make a whole chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,13 @@ def give_up_at(failures: Failures, moved_at: float, others: bool) -> float:
     """The time at which to fail with `failures.last`. others: somebody else takes part in the swarm, and may have
     it.
     """
-    quiet_since = max(moved_at, failures.first_at)
+    quiet_since = min(max(moved_at, failures.first_at), failures.first_at + _DRIPPING_SECONDS)
     if isinstance(failures.last, NotFound | Unauthorized):
         return quiet_since + (_REFUSED_GRACE_SECONDS if others else 0.0)
     if isinstance(failures.last, Throttled):
         return quiet_since + _LONGEST_PAUSE_SECONDS
     if isinstance(failures.last, ContentError):
-        return quiet_since if failures.count >= 2 else float("inf")
+        return quiet_since + (0.0 if failures.count >= 2 else 2 * _FAILING_SECONDS)
     if not others and failures.count >= _ALONE_FAILURES:
         return quiet_since
     return quiet_since + _FAILING_SECONDS

@@ -21,8 +21,9 @@ from agent.node.peer_address import is_credible
 from agent.node.peer_link import PeerLink
 from agent.node.session import ContentSink, SwarmSession
 from agent.swarm.swarm import Swarm
+from agent.telemetry.logs import get_log
 from agent.wire import peer_messages as wire
-from agent.wire.node_id import NodeId
+from agent.wire.node_id import NodeId, short
 from agent.wire.tracker_calls import PeerAddress
 
 _IDLE_SEED_SECONDS = 60.0
@@ -34,8 +35,10 @@ _GOSSIP_SECONDS = (
 _MAX_SWARMS_A_LINK = 1000
 _MAX_SEEDS = 1000  # each has a descriptor
 
+_log = get_log("shoal.hub")
+
 OpenSeed = Callable[[Digest], Awaitable["SeedContent | None"]]
-OnBan = Callable[[Digest, NodeId, int | None, str], None]
+OnBan = Callable[[Digest, NodeId, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +314,12 @@ class SwarmHub:
             self.meet(session, news)
 
     def _ban(self, digest: Digest, node: NodeId, index: int | None, reason: str) -> None:
+        """Without a chunk that shows the lie it may be the registry that sent wrong bytes, which the node passed on in
+        good faith: its swarm takes nothing of it any more, and that is all.
+        """
+        if index is None:
+            _log.warning("peer not trusted in one swarm", peer=short(node), digest=digest, reason=reason)
+            return
         self._on_ban(digest, node, index, reason)
         self.links.ban(node, reason)
 

@@ -201,7 +201,7 @@ class _Parts:
         swarm.on_whole(digests)
         return SeedContent(swarm, blob.fd, blob.close)
 
-    def _on_ban(self, digest: Digest, node: NodeId, index: int | None, reason: str) -> None:
+    def _on_ban(self, digest: Digest, node: NodeId, index: int, reason: str) -> None:
         if not self.hub.links.is_banned(node):
             self._metrics.count_peer_ban()
         self.tracker.suspect(digest, Suspicion(node, index, reason))

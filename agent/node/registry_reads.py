@@ -37,13 +37,16 @@ _READER_BYTES = 1024 * 1024  # what a reader of the registry may have read ahead
 
 @dataclass(slots=True)
 class _Read:
-    """The chunks start, ..., stop - 1; stop 0: all of a blob of unknown size. lease None: unasked. `next`: progress."""
+    """The chunks start, ..., stop - 1; stop 0: all of a blob of unknown size. lease None: unasked. `next`: progress.
+    is_whole: the registry sends more than was asked for, all of it.
+    """
 
     lease: int | None
     start: int
     stop: int
     check: bool = False
     next: int = 0
+    is_whole: bool = False
     progress_bytes: int = 0
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
@@ -58,6 +61,8 @@ class RegistryReads:
         self._download = download
         self._reads: list[_Read] = []
         self._finished: list[LeaseReport] = []
+        self._reads_whole = False
+        self._alone_since: float | None = None
         self._fallback = Fallback(download.services.rng)
         self.progress_bytes = 0
 
@@ -76,6 +81,9 @@ class RegistryReads:
         return (*held, *finished)
 
     def start(self, lease: Lease) -> None:
+        self._alone_since = None
+        if self._reads_whole:
+            return  # its chunks are coming as it is; what is not reported as held counts as given up
         if all(read.lease != lease.lease for read in self._reads):
             self._start(_Read(lease.lease, lease.start, lease.stop, lease.check, next=lease.start))
 
@@ -97,14 +105,24 @@ class RegistryReads:
             peers_moved_at=download.peers_moved_at if self._has_neighbours else None,
             reading=self.is_reading,
         )
-        at = max(self._fallback.read_alone_at(situation), self.paused_until)
+        at = max(now if self._goes_on_alone else self._fallback.read_alone_at(situation), self.paused_until)
         if download.session is not None and not download.session.swarm.want and not self.is_reading:
             return max(at, now + 0.1)  # all of it is on its way
         return at
 
+    @property
+    def _goes_on_alone(self) -> bool:
+        """The tracker answers and nothing comes of it: once this node helps itself it need not wait again for each part,
+        until a neighbour brings something, or a lease does.
+        """
+        download, since = self._download, self._alone_since
+        is_cut_off = since is not None and download.peers_moved_at <= since and not self.is_reading
+        return is_cut_off and download.services.tracker.silent_since is None
+
     def start_alone(self) -> None:
         """Read the next missing part: from its beginning, or, beside others, from a place of chance."""
         download = self._download
+        self._alone_since = trio.current_time()
         if download.session is None or download.partial is None:
             self._start(_Read(None, 0, 0))
             return
@@ -146,6 +164,7 @@ class RegistryReads:
             self._on_failure(error)
         finally:
             self._reads.remove(read)
+            self._reads_whole = self._reads_whole and not read.is_whole
             if read.lease is not None and read.next == read.stop:
                 self._finished.append(_report(read))
             self._unmark(read)
@@ -233,8 +252,8 @@ class RegistryReads:
         chunks = download.partial.map
         index, stop = chunks.index_at(reader.start), read.stop
         if index < read.start:
-            self.no_ranges, stop = True, chunks.count
-            self._mark(ChunkSet.full(stop))
+            stop = chunks.count
+            self._on_no_ranges(read, stop)
         rest = memoryview(ahead)
         for number in range(index, stop):
             buffer = bytearray(chunks.length(number))
@@ -252,6 +271,14 @@ class RegistryReads:
                 self.progress_bytes += count
             await self._keep(read, number, buffer)
             read.next = max(read.next, min(number + 1, read.stop))
+
+    def _on_no_ranges(self, read: _Read, count: int) -> None:
+        """The registry sends all of the blob whatever is asked for: once is enough."""
+        self.no_ranges = self._reads_whole = read.is_whole = True
+        self._mark(ChunkSet.full(count))
+        for other in self._reads:
+            if other is not read:
+                other.scope.cancel()
 
     async def _keep(self, read: _Read, index: int, data: bytearray) -> None:
         download = self._download
