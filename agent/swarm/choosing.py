@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from agent.swarm.peer_record import PeerRecord
 
-_SAMPLE = 8
+_SAMPLE = 4
 
 
 def choose_receiver(
@@ -19,8 +19,8 @@ def choose_receiver(
 ) -> tuple[PeerRecord, int] | None:
     """The neighbour to serve next, and the chunks (as bits) that it could be sent; None where nobody wants anything."""
     best: PeerRecord | None = None
-    best_key: tuple[int, int, float] = (0, 0, 0.0)
-    best_bits = 0
+    best_room = best_sent = best_bits = 0
+    best_chance = 0.0
     for peer in peers:
         room = peer.free - len(peer.offered)
         if room <= 0:
@@ -28,9 +28,12 @@ def choose_receiver(
         bits = peer.want & have & ~peer.under_way
         if not bits or now < peer.quiet_until:
             continue
-        key = (room, -peer.chunks_sent, rng.random())
-        if best is None or key > best_key:
-            best, best_key, best_bits = peer, key, bits
+        sent = peer.chunks_sent
+        if best is not None and (room < best_room or (room == best_room and sent > best_sent)):
+            continue
+        chance = rng.random()
+        if best is None or room > best_room or sent < best_sent or chance > best_chance:
+            best, best_bits, best_room, best_sent, best_chance = peer, bits, room, sent, chance
     return None if best is None else (best, best_bits)
 
 
@@ -55,8 +58,12 @@ def choose_chunk(
     sample = _sample(candidates, rng)
     if len(sample) == 1:
         return sample[0]
-    held = [peer.have for peer in peers]
-    return min(sample, key=lambda index: sum(have >> index & 1 for have in held))
+    copies = [0] * len(sample)
+    for peer in peers:
+        have = peer.have
+        for place, index in enumerate(sample):
+            copies[place] += have >> index & 1
+    return sample[copies.index(min(copies))]
 
 
 def _sample(bits: int, rng: random.Random) -> list[int]:

@@ -116,11 +116,13 @@ class Swarm:
 
     def next_timer(self, now: float) -> float:
         """When on_timer has something to do (a past time: now); infinity for never."""
-        due = min(self._uploads.next_timer(now), self._renew_at())
-        if self._peers:
-            due = min(due, self._bulletin.due)
+        if not self._peers:
+            return float("inf")
+        due = min(self._uploads.next_timer(now), self._bulletin.due)
+        if not self._arrivals.bits:
+            return min(due, self._renew_at())
         if self._could_be_late(self._missing()):
-            due = min(due, self._arrivals.next_late(self._policy.late_seconds, now))
+            return min(due, self._arrivals.next_late(self._policy.late_seconds, now))
         return due
 
     # ---- neighbours come, go, and tell
@@ -409,7 +411,7 @@ class Swarm:
 
     def _renew_at(self) -> float:
         """When neighbours are told everything anew, because nothing moves though we want something."""
-        if self._moved_at is None or not self._peers or self._arrivals.bits or not self._missing():
+        if self._arrivals.bits or self._moved_at is None or not self._peers or not self._missing():
             return float("inf")
         return self._moved_at + self._policy.renew_seconds * (
             1 << min(self._renewals, _MOST_RENEWALS_DOUBLED)
