@@ -165,7 +165,7 @@ class Blobs:
 
     def _reader_of(self, download: Download) -> "_OwnedReader":
         """Raises the download's failure."""
-        if download.is_stored:
+        if download.has_ended:
             hit = self._services.store.open_blob(download.digest)
             if hit is not None:
                 return _OwnedReader(BlobReader(hit.size, hit.fd, None))

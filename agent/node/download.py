@@ -180,12 +180,15 @@ class Download:
     async def take_whole(self, body: bytes) -> None:
         """The whole content came at once (small, inside a tracker's answer); a wrong one is ignored. It goes where its
         readers look: chunk by chunk into the partial blob. Raises DiskError; ContentError where it shows that the size
-        was told wrong.
+        was told wrong (it is in the store then, for whoever asks anew).
         """
         if Digest.of(body, self.digest.algorithm) != self.digest:
             _log.warning("the tracker sent content that does not match its digest", digest=self.digest)
             return
         if self.size not in (None, len(body)):
+            await self.services.hop(self.services.store.put, self.digest, body)
+            if self.partial is not None:
+                await self.services.hop(self.partial.discard)
             raise ContentError(f"{self.digest} has {len(body)} bytes, not the {self.size} that were told")
         await self.begin(len(body))
         assert self.session is not None

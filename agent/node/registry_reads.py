@@ -112,8 +112,8 @@ class RegistryReads:
 
     @property
     def _goes_on_alone(self) -> bool:
-        """The tracker answers and nothing comes of it: once this node helps itself it need not wait again for each part,
-        until a neighbour brings something, or a lease does.
+        """The tracker answers and nothing comes of it: once this node helps itself it need not wait again for each
+        part, until a neighbour brings something, or a lease does.
         """
         download, since = self._download, self._alone_since
         is_cut_off = since is not None and download.peers_moved_at <= since and not self.is_reading
