@@ -12,3 +12,21 @@ DOCUMENTS = INDEXES | MANIFESTS
 # What we accept from a registry, most usual first.
 ACCEPT_DOCUMENTS = (DOCKER_MANIFEST, OCI_MANIFEST, OCI_INDEX, DOCKER_LIST)
 OCTET_STREAM = "application/octet-stream"
+
+# What images made here say of their parts.
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
+OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+OCI_LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+
+# Layers that a registry need not hold (OCI image-spec 1.1, layer.md "Non-Distributable Layers"; Docker's foreign ones).
+NOT_DISTRIBUTED = frozenset(
+    {
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+    }
+)

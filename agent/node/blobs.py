@@ -141,6 +141,8 @@ class Blobs:
                 break
             if not shared.scope.cancel_called:
                 self._services.metrics.count_blob_request("join")
+                if source.has_registry and not shared.download.source.has_registry:
+                    shared.download.source = source  # more is possible now
                 break
             await shared.download.wait_ended()
         shared.readers += 1

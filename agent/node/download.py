@@ -15,7 +15,7 @@ import trio
 
 from agent.content.chunk_set import ChunkSet
 from agent.content.digest import Digest
-from agent.content.errors import ContentError, DiskError, ShoalError, SourceError
+from agent.content.errors import ContentError, DiskError, NotFound, ShoalError, SourceError
 from agent.node.containment import contained
 from agent.node.download_member import DownloadMember
 from agent.node.giving_up import Failures, give_up_at
@@ -24,6 +24,7 @@ from agent.node.registry_reads import RegistryReads
 from agent.node.services import Services, Tally
 from agent.node.session import SwarmSession
 from agent.node.source import Source
+from agent.node.without_registry import nobody_has_at
 from agent.store.partial import PartialBlob
 from agent.swarm.swarm import Swarm
 from agent.telemetry.logs import get_log
@@ -146,7 +147,7 @@ class Download:
                 await self._finish(self.session)
                 continue
             now = trio.current_time()
-            alone_at, give_up = self.reads.alone_at(now), self._give_up_at()
+            alone_at, give_up = self._alone_at(now), self._give_up_at()
             if self.failures is not None and give_up <= now:
                 raise self.failures.last
             if alone_at <= now:
@@ -155,6 +156,14 @@ class Download:
             # Looked at again now and then: the tracker may fall silent without anything happening here.
             with trio.move_on_at(min(alone_at, give_up, now + _LOOK_SECONDS)):
                 await self._progress.wait()
+
+    def _alone_at(self, now: float) -> float:
+        """From when the registry is read unasked. Raises NotFound where there is none, and nobody else brings it."""
+        if self.source.has_registry:
+            return self.reads.alone_at(now)
+        if nobody_has_at(self.moved_at, self.others) <= now:
+            raise NotFound(f"no node of this cluster that can be reached has {self.digest}")
+        return float("inf")
 
     async def begin(self, size: int) -> None:
         """The size is known: the partial file, the swarm. Idempotent. Raises DiskError; SourceError for another

@@ -38,7 +38,9 @@ class DownloadMember:
             digest=download.digest,
             size=download.size,
             have=have.to_bytes() if changed and have is not None else None,
-            leases_wanted=self._leases_wanted(may_read and not download.is_stored),
+            leases_wanted=self._leases_wanted(
+                may_read and not download.is_stored and download.source.has_registry
+            ),
             cursor=self._cursor,
             source=download.source.repository.registry,
             leases=reads.reports(),

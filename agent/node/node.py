@@ -16,25 +16,30 @@ from agent.content.digest import Digest
 from agent.content.errors import ShoalError
 from agent.http.listeners import bound_port, listen_failure
 from agent.node.blobs import Blobs
+from agent.node.cluster_names import ClusterNames
+from agent.node.copies import CopyFetcher, CopyRules
 from agent.node.hop import Hop, ThreadHop
 from agent.node.hub import SeedContent, SwarmHub
 from agent.node.identity import load_node_key
 from agent.node.images import Images
 from agent.node.in_flight import InFlight
 from agent.node.links import LinkRules
+from agent.node.manifest_pushes import ManifestPushes
 from agent.node.pull import Puller
 from agent.node.rate_limit import RateLimit
 from agent.node.services import Services
+from agent.node.store_limits import store_limits
 from agent.node.tags import Tags
 from agent.node.tracker_client import TrackerClient
 from agent.node.tracker_session import Identity, TrackerSession
 from agent.node.traffic import Traffic
+from agent.node.uploading import Uploading
 from agent.origin.credentials import CredentialStore
 from agent.origin.origin import Origin, OriginOptions, open_origin
 from agent.origin.upstream import Upstream
 from agent.settings.address import TcpAddress, parse_tcp_address
 from agent.settings.settings import Settings
-from agent.store.store import Store, StoreLimits
+from agent.store.store import Store
 from agent.swarm.policy import SwarmPolicy
 from agent.swarm.swarm import Swarm
 from agent.telemetry.logs import get_log
@@ -42,10 +47,6 @@ from agent.telemetry.metrics import Metrics
 from agent.wire.node_id import NodeId, short
 from agent.wire.tracker_calls import Suspicion, SwarmReport
 from agent.wire.vouch import NodeKey
-
-# With a quota, a tag that nobody has asked for in so long no longer keeps its image from eviction: a mirror would fill
-# up with tags, and then refuse every pull.
-_TAGS_HOLD_SECONDS = 3600.0
 
 _log = get_log("shoal.node")
 
@@ -64,6 +65,10 @@ class Node:
     blobs: Blobs
     images: Images
     puller: Puller
+    names: ClusterNames
+    uploading: Uploading
+    manifest_pushes: ManifestPushes
+    copies: CopyFetcher
     metrics: Metrics
     traffic: Traffic
     in_flight: InFlight
@@ -80,7 +85,7 @@ async def open_node(
     """
     data_dir, cluster = settings.node.data_dir, settings.security.cluster
     key = load_node_key(data_dir, cluster)
-    limits = _limits(settings)
+    limits = store_limits(settings)
     hop = hop or ThreadHop()
     with Store(data_dir / "store", limits) as store:
         credentials = CredentialStore.of_machine(settings.credentials.docker_config)
@@ -92,9 +97,11 @@ async def open_node(
             async with trio.open_nursery() as services:
                 await services.start(node.hub.run, listeners)
                 services.start_soon(node.tracker.run)
+                services.start_soon(node.names.run)
                 services.start_soon(node.traffic.run)
                 async with trio.open_nursery() as downloads:
                     await downloads.start(node.blobs.run)
+                    downloads.start_soon(node.copies.run)
                     _log.info("node up", name=settings.node.name, node=short(key.node), peers=address)
                     yield node
                     downloads.cancel_scope.cancel()
@@ -153,7 +160,15 @@ class _Parts:
         )
         blobs = Blobs(services, settings.store.linger)
         tags = Tags(store, origin, client, cluster, key.node, settings.tag_rule_for, metrics, hop)
-        images = Images(store, blobs, tags, hop)
+        names = ClusterNames(store, client, cluster, key.node, hop)
+        images = Images(store, blobs, tags, names, hop)
+        push = settings.push
+        copy_rules = CopyRules(
+            store, client, self.tracker, cluster, key.node, push.replicas, push.replica_timeout
+        )
+        self.tracker.on_told_all = names.tell_all_soon
+        copies = CopyFetcher(store, images, blobs)
+        self.tracker.on_fetch = copies.on_orders
         self.node = Node(
             settings=settings,
             key=key,
@@ -165,6 +180,10 @@ class _Parts:
             blobs=blobs,
             images=images,
             puller=Puller(store, images, blobs),
+            names=names,
+            uploading=Uploading(store, self.tracker, hop),
+            manifest_pushes=ManifestPushes(store, blobs, names, self.tracker, copy_rules, hop),
+            copies=copies,
             metrics=metrics,
             traffic=traffic,
             in_flight=in_flight,
@@ -214,11 +233,6 @@ class _Parts:
     def _on_unknown(self, digest: Digest) -> None:
         """Somebody was sent here for a blob that is not here (evicted): the tracker should know."""
         self.tracker.tell(SwarmReport(digest, None, left=True))
-
-
-def _limits(settings: Settings) -> StoreLimits:
-    quota = settings.store.quota
-    return StoreLimits(quota, settings.store.floor_free, None if quota is None else _TAGS_HOLD_SECONDS)
 
 
 def _upstreams(settings: Settings) -> list[Upstream]:

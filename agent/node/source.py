@@ -12,3 +12,8 @@ Kind = Literal["blobs", "manifests"]
 class Source:
     repository: Repository
     kind: Kind
+
+    @property
+    def has_registry(self) -> bool:
+        """False for the cluster's own images: only other nodes have them."""
+        return not self.repository.is_of_cluster

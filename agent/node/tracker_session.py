@@ -19,7 +19,7 @@ from agent.node.tracker_client import TrackerClient
 from agent.telemetry.logs import get_log
 from agent.telemetry.metrics import Metrics
 from agent.wire.node_id import NodeId
-from agent.wire.tracker_calls import Announce, AnnounceAnswer, Suspicion, SwarmAnswer, SwarmReport
+from agent.wire.tracker_calls import Announce, AnnounceAnswer, FetchOrder, Suspicion, SwarmAnswer, SwarmReport
 
 _SOON_SECONDS = 0.005  # events that come together are told together
 _SPACING_SECONDS = 0.03
@@ -65,6 +65,8 @@ class TrackerSession:
         rng: random.Random,
     ) -> None:
         self.cluster_nodes = 1
+        self.on_told_all: Callable[[], None] = lambda: None
+        self.on_fetch: Callable[[tuple[FetchOrder, ...]], None] = lambda _: None
         self.silent_since: float | None = trio.current_time()
         self._client = client
         self._identity = identity
@@ -159,6 +161,9 @@ class TrackerSession:
                     member.on_answer(swarm)
         for node in answer.banned:
             self._on_banned(node)
+        if announce.full and not answer.resync:
+            self.on_told_all()
+        self.on_fetch(answer.fetch)
         woken = self._due.deadline - trio.current_time()
         return 0.0 if answer.resync else min(answer.interval_seconds, max(woken, _SPACING_SECONDS))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from urllib.parse import urlsplit
 
+from agent.content.reference import CLUSTER_REGISTRY
 from agent.settings.address import MAX_UNIX_PATH_BYTES, Address, TcpAddress
 from agent.settings.mistake import Mistake
 from agent.settings.settings import Settings
@@ -100,6 +101,15 @@ def the_default_upstream_is_an_upstream(settings: Settings) -> Findings:
         )
 
 
+def the_clusters_own_registry_is_no_upstream(settings: Settings) -> Findings:
+    if any(upstream.registry == CLUSTER_REGISTRY for upstream in settings.upstreams):
+        yield (
+            "upstreams",
+            f"{CLUSTER_REGISTRY} is the name of this cluster's own images, which no registry has",
+            "take it out",
+        )
+
+
 def no_upstream_stands_twice(settings: Settings) -> Findings:
     registries = [upstream.registry for upstream in settings.upstreams]
     for registry in sorted({r for r in registries if registries.count(r) > 1}):
@@ -138,6 +148,7 @@ RULES: tuple[Rule, ...] = (
     Rule((*_PEER, "tracker.url"), a_remote_tracker_is_told_a_reachable_address),
     Rule(("upstreams", "proxy.default_upstream"), the_default_upstream_is_an_upstream),
     Rule(("upstreams",), no_upstream_stands_twice),
+    Rule(("upstreams",), the_clusters_own_registry_is_no_upstream),
     Rule(("tags",), every_tag_pattern_is_reached),
     Rule(("admin.socket", "node.data_dir"), the_admin_socket_has_a_short_path),
 )

@@ -76,6 +76,16 @@ class UpstreamSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PushSettings:
+    replicas: int  # nodes that hold a push when it is answered
+    replica_timeout: float  # seconds
+    upload_expiry: float  # seconds
+    delete_tags: bool
+    delete_manifests: bool
+    delete_blobs: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialsSettings:
     docker_config: tuple[Path, ...]  # (): the usual places of Docker and podman
 
@@ -105,6 +115,7 @@ class Settings:
     peer: PeerSettings
     tracker: TrackerSettings
     store: StoreSettings
+    push: PushSettings
     credentials: CredentialsSettings
     admin: AdminSettings
     log: LogSettings

@@ -1,4 +1,4 @@
-"""Blobs on their way from a client: bound to a repository, alive across restarts, counted, expired, and whole or not."""
+"""Blobs on their way from a client: each of one repository, alive after restarts, counted, expired, and whole or not."""
 
 import os
 from pathlib import Path
