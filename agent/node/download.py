@@ -15,7 +15,7 @@ import trio
 
 from agent.content.chunk_set import ChunkSet
 from agent.content.digest import Digest
-from agent.content.errors import ContentError, DiskError, NotFound, ShoalError, SourceError
+from agent.content.errors import ContentError, DiskError, NotFound, ShoalError, SourceError, Unauthorized
 from agent.node.containment import contained
 from agent.node.download_member import DownloadMember
 from agent.node.giving_up import Failures, give_up_at
@@ -332,7 +332,10 @@ class Download:
     def _give_up_at(self) -> float:
         if self.failures is None or self.reads.is_reading:
             return float("inf")
-        return give_up_at(self.failures, self.moved_at, self.others)
+        # Who is refused waits for those who are not, though they may not have begun yet.
+        is_refused = isinstance(self.failures.last, Unauthorized)
+        others = self.others or (is_refused and self.services.tracker.cluster_nodes > 1)
+        return give_up_at(self.failures, self.moved_at, others)
 
     def _end(self, seconds: float) -> None:
         """Tell the tracker, let go of the partial, wake the readers."""
