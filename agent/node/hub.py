@@ -351,12 +351,12 @@ class SwarmHub:
 
     def _break(self, session: SwarmSession) -> None:
         """A bug in one swarm."""
-        if session.sink is None:
-            self.end(session)
-        else:
+        if session.sink is not None:
             session.sink.fail(
                 SourceError(f"the swarm of {session.digest} failed unexpectedly; the log has more")
             )
+        if session.swarm.is_complete:  # a seed by now, though it may have come by a download
+            self.end(session)
 
     async def _run_housekeeping(self) -> None:
         while True:

@@ -12,8 +12,10 @@ from agent.content.errors import ShoalError
 from agent.node.containment import contained
 from agent.node.node import Node, open_node
 from agent.telemetry.metrics import Metrics
+from agent.wire.peer_messages import Bye, Interest, Reject
 from agent.wire.tracker_calls import SwarmAnswer, SwarmReport
 from tests.agent.node.cluster import IMPATIENT, REGISTRY, node_settings, open_cluster, open_tracker, pull
+from tests.agent.node.fake_peer import key_of, open_fake_peer
 from tests.fakes.upstream import open_upstream
 
 LAYER = bytes(range(250)) * 1000
@@ -92,23 +94,43 @@ async def test_a_bug_with_one_swarm_does_not_silence_the_node_at_the_tracker(
 async def test_a_bug_in_what_a_neighbour_sets_off_ends_that_link_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def break_down(*_: object) -> None:
+        raise RuntimeError("a bug in a link")
+
+    interest = Interest(1, DIGEST, len(LAYER), b"", b"", 2)
+    async with open_upstream() as upstream, open_cluster(upstream, tmp_path, 1) as cluster:
+        node = cluster.nodes[0]
+        async with open_fake_peer(node, key_of(1)) as bystander:
+            monkeypatch.setattr(node.hub, "on_message", break_down)
+            async with open_fake_peer(node, key_of(2)) as peer:
+                await peer.send(interest)
+                with trio.fail_after(5):
+                    await peer.receive_kind(Bye)
+                    while _unexpected(node) != 1:
+                        await trio.sleep(0.01)
+            monkeypatch.undo()
+            await bystander.send(interest)
+            with trio.fail_after(5):
+                await bystander.receive_kind(Reject)
+
+
+async def test_a_bug_in_a_timer_ends_that_swarm_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with open_upstream() as upstream:
         upstream.add_image("team/app", layers=[LAYER])
-        async with open_cluster(upstream, tmp_path, 2) as cluster:
-            first, second = cluster.nodes
-            await pull(first, "team/app")
-
-            def break_down(*_: object) -> None:
-                raise RuntimeError("a bug in a link")
-
-            monkeypatch.setattr(first.hub, "on_message", break_down)
-            with trio.fail_after(20):
-                await pull(second, "team/app")
-            assert second.store.read(DIGEST, len(LAYER)) == LAYER
-            assert _unexpected(first) >= 1
-            monkeypatch.undo()
-            async with cluster.open_node("third") as third:
-                await pull(third, "team/app")
+        async with open_cluster(upstream, tmp_path, 1) as cluster:
+            node = cluster.nodes[0]
+            await pull(node, "team/app")
+            broken, *others = node.hub.sessions
+            monkeypatch.setattr(broken.swarm, "on_timer", lambda now: 1 / 0)
+            broken.timer_at = 0.0
+            node.hub._on_change(broken)
+            with trio.fail_after(5):
+                while broken in node.hub.sessions:
+                    await trio.sleep(0.01)
+            assert node.hub.sessions == others
+            assert _unexpected(node) == 1
 
 
 async def test_a_cancellation_passes_and_a_bug_beside_it_does_not() -> None:
