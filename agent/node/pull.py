@@ -77,6 +77,16 @@ class Puller:
     async def _fetch_layer(
         self, reference: Reference, layer: LayerProgress, failures: list[ShoalError], scope: trio.CancelScope
     ) -> None:
+        """The first failure ends the others."""
+        try:
+            await self._download(reference, layer)
+        except ShoalError as error:
+            layer.state = "failed"
+            failures.append(error)
+            scope.cancel()
+
+    async def _download(self, reference: Reference, layer: LayerProgress) -> None:
+        """Raises ShoalError."""
         if self._store.size_of(layer.digest) is not None:
             layer.state, layer.done_bytes = "here", layer.size
             return
@@ -92,9 +102,7 @@ class Puller:
             if download.failure is None and self._store.size_of(layer.digest) is not None:
                 layer.state, layer.done_bytes = "done", layer.size
                 return
-        layer.state = "failed"
-        failures.append(download.failure or ContentError(f"the download of {layer.digest} was stopped"))
-        scope.cancel()
+        raise download.failure or ContentError(f"the download of {layer.digest} was stopped")
 
 
 async def _tick(progress: PullProgress, on_progress: OnProgress) -> None:

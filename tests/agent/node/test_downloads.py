@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from agent.content.digest import Digest
-from agent.content.errors import ContentError, DiskError
+from agent.content.errors import ContentError, DiskError, SourceError
 from agent.content.reference import Repository
 from agent.node.blobs import BlobReader
 from agent.node.node import Node, open_node
@@ -169,3 +169,14 @@ async def test_a_download_that_nobody_comes_for_stops_and_goes_on_when_somebody_
             assert await _fetch(node, layer, len(layer)) == layer
         assert upstream.bytes_sent(str(Digest.of(layer))) < 1.6 * len(layer)
         assert not node.hub.links.all
+
+
+async def test_a_pull_that_the_end_of_the_node_interrupts_is_a_plain_failure(tmp_path: Path) -> None:
+    async with open_upstream() as upstream:
+        image = upstream.add_image("team/app", layers=[SMALL])
+        async with open_cluster(upstream, tmp_path, 1) as cluster:
+            node = cluster.nodes[0]
+            await node.images.load_document(SOURCE.repository, image.digest)
+            node.blobs._nursery = None  # as on its way down
+            with pytest.raises(SourceError, match="shutting down"):
+                await pull(node, f"team/app@{image.digest}")

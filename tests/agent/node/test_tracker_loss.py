@@ -11,7 +11,7 @@ from agent.content.digest import Digest
 from tests.agent.node.cluster import Cluster, open_tracker, pull
 from tests.fakes.upstream import Fault, open_upstream
 
-LAYER = random.Random(5).randbytes(3_000_000)
+LAYER = random.Random(5).randbytes(1_200_000)
 DIGEST = Digest.of(LAYER)
 
 
@@ -37,14 +37,14 @@ async def test_a_tracker_that_cannot_be_reached_holds_nobody_up(tmp_path: Path) 
 async def test_a_tracker_that_dies_in_mid_rollout_and_comes_back_loses_nothing(tmp_path: Path) -> None:
     async with open_upstream() as upstream, trio.open_nursery() as nursery, AsyncExitStack() as nodes:
         upstream.add_image("team/app", layers=[LAYER])
-        upstream.faults.add(Fault(bytes_per_second=2_000_000), match=f"/blobs/{DIGEST}")
+        upstream.faults.add(Fault(bytes_per_second=1_500_000), match=f"/blobs/{DIGEST}")
         url, stop_tracker = await nursery.start(_run_tracker, 0)
         cluster = Cluster(upstream, url, tmp_path)
         for number in range(4):
             cluster.nodes.append(await nodes.enter_async_context(cluster.open_node(f"node{number}")))
         for node in cluster.nodes:
             nursery.start_soon(pull, node, "team/app")
-        while not any(node.traffic.totals["registry_in"] > 500_000 for node in cluster.nodes):
+        while not any(node.traffic.totals["registry_in"] > 200_000 for node in cluster.nodes):
             await trio.sleep(0.01)
         stop_tracker()
         with trio.fail_after(20):
