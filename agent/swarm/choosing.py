@@ -1,17 +1,15 @@
 """Who gets the next free upload slot, and with which chunk: the holder decides.
 
-The neighbour with the fewest transfers running comes first (most room, then least served by us), and gets, of what
-it wants, the chunk that we have sent least; ties go to the rarest around us, then to chance. Sending each chunk once
-before any twice is what keeps a single source from being the bottleneck: a swarm fed so is within some 10 per cent of
-the fluid bound, one that fetches in order is at 3 to 5 times.
+The neighbour with the most room comes first (then the one least served by us), and gets, of what it wants, the chunk
+that fewest of our neighbours hold; ties go to what we have sent least ourselves, then to chance. A chunk that has just
+come from the registry thus overtakes everything else on its way through the swarm, which is what the last node's time
+hangs on: fetched in order, a swarm is at 3 to 5 times the fluid bound (docs/policies.md has the figures).
 """
 
 import random
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from agent.swarm.peer_record import PeerRecord
-
-_SAMPLE = 4
 
 
 def choose_receiver(
@@ -42,7 +40,7 @@ def choose_chunk(
     urgent: int,
     offered: int,
     sent_levels: Sequence[int],
-    peers: Collection[PeerRecord],
+    peers: Iterable[PeerRecord],
     rng: random.Random,
 ) -> int:
     """The chunk to send out of `bits` (not empty).
@@ -51,30 +49,36 @@ def choose_chunk(
     """
     candidates = bits & urgent or bits
     candidates = candidates & ~offered or candidates
+    candidates = rarest(candidates, peers)
     for level in sent_levels:
         if candidates & level:
-            candidates &= level
-            break
-    sample = _sample(candidates, rng)
-    if len(sample) == 1:
-        return sample[0]
-    copies = [0] * len(sample)
+            return _any_of(candidates & level, rng)
+    return _any_of(candidates, rng)
+
+
+def rarest(candidates: int, peers: Iterable[PeerRecord]) -> int:
+    """Those of a bit set that fewest neighbours hold.
+
+    All chunks are counted at once, in binary: plane k has bit k of every chunk's count, and a neighbour's holdings are
+    added to the planes as to a number. That costs two or three operations on whole sets a neighbour.
+    """
+    planes: list[int] = []
     for peer in peers:
-        have = peer.have
-        for place, index in enumerate(sample):
-            copies[place] += have >> index & 1
-    return sample[copies.index(min(copies))]
+        carry = peer.have & candidates
+        for place, plane in enumerate(planes):
+            if not carry:
+                break
+            planes[place] = plane ^ carry
+            carry &= plane
+        if carry:
+            planes.append(carry)
+    for plane in reversed(planes):
+        candidates = candidates & ~plane or candidates
+    return candidates
 
 
-def _sample(bits: int, rng: random.Random) -> list[int]:
-    """Up to _SAMPLE members of a bit set, starting at a random place, in an order of chance."""
+def _any_of(bits: int, rng: random.Random) -> int:
+    """A member of a bit set: the first one from a place of chance on."""
     start = rng.randrange(bits.bit_length())
-    picked: list[int] = []
-    rest = bits >> start << start
-    for part in (rest, bits ^ rest):
-        while part and len(picked) < _SAMPLE:
-            low = part & -part
-            picked.append(low.bit_length() - 1)
-            part ^= low
-    rng.shuffle(picked)
-    return picked
+    rest = bits >> start << start or bits
+    return (rest & -rest).bit_length() - 1
