@@ -202,6 +202,10 @@ class RegistryReads:
         partial, source = download.partial, download.source
         begin, end = 0, None
         if read.stop and partial is not None:
+            if read.stop > partial.map.count:
+                raise SourceError(
+                    f"{download.digest} has no chunk {read.stop - 1}: the tracker knows another size"
+                )
             first = read.start if read.check else self._first_missing(read)
             if first >= read.stop:
                 read.next = read.stop

@@ -18,6 +18,7 @@ from agent.node.node import Node, open_node
 from agent.node.source import Source
 from agent.store.partial import PartialBlob
 from agent.telemetry.metrics import Metrics
+from agent.wire.tracker_calls import Lease
 from tests.agent.node.cluster import (
     IMPATIENT,
     REGISTRY,
@@ -180,3 +181,16 @@ async def test_a_pull_that_the_end_of_the_node_interrupts_is_a_plain_failure(tmp
             node.blobs._nursery = None  # as on its way down
             with pytest.raises(SourceError, match="shutting down"):
                 await pull(node, f"team/app@{image.digest}")
+
+
+async def test_a_lease_of_chunks_that_there_are_not_is_none(tmp_path: Path) -> None:
+    """The tracker may have been told another size by somebody."""
+    layer = os.urandom(300_000)
+    async with open_upstream() as upstream:
+        upstream.add_image("team/app", layers=[layer])
+        async with open_cluster(upstream, tmp_path, 1) as cluster:
+            node = cluster.nodes[0]
+            node.blobs.prefetch(Digest.of(layer), SOURCE, len(layer), 10)
+            node.blobs.downloads[0].reads.start(Lease(12345, 1000, 2000, 5.0))
+            assert await _fetch(node, layer, len(layer)) == layer
+            assert b'kind="unexpected"' not in node.metrics.render()[1]
