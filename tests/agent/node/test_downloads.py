@@ -188,8 +188,7 @@ async def test_a_lease_of_chunks_that_there_are_not_is_none(tmp_path: Path) -> N
     layer = os.urandom(300_000)
     async with open_upstream() as upstream:
         upstream.add_image("team/app", layers=[layer])
-        async with open_cluster(upstream, tmp_path, 1) as cluster:
-            node = cluster.nodes[0]
+        async with Cluster(upstream, "", tmp_path).open_node("node") as node:
             node.blobs.prefetch(Digest.of(layer), SOURCE, len(layer), 10)
             node.blobs.downloads[0].reads.start(Lease(12345, 1000, 2000, 5.0))
             assert await _fetch(node, layer, len(layer)) == layer
