@@ -10,13 +10,14 @@ from contextlib import AsyncExitStack
 
 import trio
 
+from agent.content.digest import Digest
 from agent.content.media_types import OCTET_STREAM
+from agent.content.reference import Repository
 from agent.http.request import Request
 from agent.http.response import BodySink, Response
 from registry_proxy.headers import content_headers, is_known, range_applies
 from registry_proxy.images import BlobReader, Images
 from registry_proxy.multipart import MultipartLayout
-from registry_proxy.paths import BlobRequest
 from registry_proxy.ranges import ByteRange, Partial, Selection, Unsatisfiable, Whole, select_ranges
 
 # containerd gives a mirror 30 s for the head; well before that it goes out, whatever may come after.
@@ -59,32 +60,32 @@ class RangesBody:
             offset = stop
 
 
-async def answer_blob(images: Images, wanted: BlobRequest, request: Request) -> Response:
+async def answer_blob(images: Images, repository: Repository, digest: Digest, request: Request) -> Response:
     """Raises ShoalError. The reader stays open until the body is sent: it is among the response's resources."""
-    headers = content_headers(wanted.digest, OCTET_STREAM)
-    if is_known(request.headers, wanted.digest):
+    headers = content_headers(digest, OCTET_STREAM)
+    if is_known(request.headers, digest):
         return Response(304, headers)
     async with AsyncExitStack() as resources:
-        reader = await resources.enter_async_context(images.open_blob(wanted.repository, wanted.digest))
+        reader = await resources.enter_async_context(images.open_blob(repository, digest))
         headers += [("Accept-Ranges", "bytes"), _FOREVER]
         if request.method == "HEAD":  # RFC 9110 14.2: Range is GET's alone
             return Response(200, [*headers, ("Content-Length", str(reader.size))])
-        response = _response(reader, wanted, headers, _selection(request, wanted, reader.size))
+        response = _response(reader, digest, headers, _selection(request, digest, reader.size))
         if isinstance(response.body, RangesBody):
             await response.body.wait_first()
             response.resources = resources.pop_all()
         return response
 
 
-def _selection(request: Request, wanted: BlobRequest, size: int) -> Selection:
+def _selection(request: Request, digest: Digest, size: int) -> Selection:
     asked = request.headers.get_all("range")
-    if len(asked) != 1 or not range_applies(request.headers, wanted.digest):
+    if len(asked) != 1 or not range_applies(request.headers, digest):
         return Whole()
     return select_ranges(asked[0], size)
 
 
 def _response(
-    reader: BlobReader, wanted: BlobRequest, headers: list[tuple[str, str]], selection: Selection
+    reader: BlobReader, digest: Digest, headers: list[tuple[str, str]], selection: Selection
 ) -> Response:
     size = reader.size
     match selection:
@@ -96,7 +97,7 @@ def _response(
             told = ("Content-Range", f"bytes {part.start}-{part.stop - 1}/{size}")
             return Response(206, [*headers, told], RangesBody(reader, [(b"", part)]))
         case Partial(parts):
-            layout = MultipartLayout.of(wanted.digest, size)
+            layout = MultipartLayout.of(digest, size)
             several = [field for field in headers if field[0] != "Content-Type"]
             body = RangesBody(reader, [(layout.preamble(part), part) for part in parts], layout.trailer)
             return Response(206, [*several, ("Content-Type", layout.content_type)], body)

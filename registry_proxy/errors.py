@@ -22,6 +22,15 @@ from agent.content.errors import (
     TrackerError,
     Unauthorized,
 )
+from agent.node.push_errors import (
+    InvalidManifest,
+    MissingContent,
+    TooFewCopies,
+    TooManyUploads,
+    UploadBusy,
+    UploadUnknown,
+    WrongDigest,
+)
 
 _MAX_MESSAGE_LENGTH = 1000
 _USUAL_RETRY_SECONDS = 5
@@ -30,7 +39,12 @@ _MAX_RETRY_SECONDS = 3600
 
 class ErrorCode(StrEnum):
     BLOB_UNKNOWN = "BLOB_UNKNOWN"
+    BLOB_UPLOAD_INVALID = "BLOB_UPLOAD_INVALID"
+    BLOB_UPLOAD_UNKNOWN = "BLOB_UPLOAD_UNKNOWN"
+    MANIFEST_BLOB_UNKNOWN = "MANIFEST_BLOB_UNKNOWN"
+    MANIFEST_INVALID = "MANIFEST_INVALID"
     MANIFEST_UNKNOWN = "MANIFEST_UNKNOWN"
+    SIZE_INVALID = "SIZE_INVALID"
     NAME_INVALID = "NAME_INVALID"
     NAME_UNKNOWN = "NAME_UNKNOWN"
     DIGEST_INVALID = "DIGEST_INVALID"
@@ -71,6 +85,21 @@ def failure_of(error: ShoalError, unknown: ErrorCode) -> Failure:
     match error:
         case RequestRefused():
             return Failure(error.status, error.code, text, error.headers)
+        case UploadUnknown():
+            return Failure(404, ErrorCode.BLOB_UPLOAD_UNKNOWN, text)
+        case UploadBusy():
+            return Failure(416, ErrorCode.BLOB_UPLOAD_INVALID, text)
+        case TooManyUploads():
+            retry = ("Retry-After", str(_USUAL_RETRY_SECONDS))
+            return Failure(503, ErrorCode.TOOMANYREQUESTS, text, (retry,))
+        case WrongDigest():
+            return Failure(400, ErrorCode.DIGEST_INVALID, text)
+        case InvalidManifest():
+            return Failure(400, ErrorCode.MANIFEST_INVALID, text)
+        case MissingContent():
+            return Failure(400, ErrorCode.MANIFEST_BLOB_UNKNOWN, text)
+        case TooFewCopies():
+            return Failure(503, ErrorCode.UNKNOWN, text)
         case NotFound():
             return Failure(404, unknown, text)
         case Unauthorized():

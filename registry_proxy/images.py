@@ -27,6 +27,9 @@ class BlobReader(Protocol):
 
 
 class Images(Protocol):
+    async def is_ours(self, repository: Repository, *, now: bool) -> bool:
+        """Has the cluster itself anything in this repository? `now`: not as of a moment ago."""
+
     async def resolve(self, repository: Repository, tag: str) -> Resolved: ...
 
     async def get_document(self, repository: Repository, digest: Digest) -> StoredDocument: ...

@@ -6,27 +6,29 @@ what we do not have gets what there is, as from every registry).
 
 from agent.content.digest import Digest
 from agent.content.document import Descriptor
+from agent.content.reference import Repository
 from agent.content.stored import Resolved
 from agent.http.request import Request
 from agent.http.response import Response
 from registry_proxy.headers import content_headers, is_known
 from registry_proxy.images import Images
-from registry_proxy.paths import ManifestRequest
 
 _STALE = ("Warning", '110 - "Response is Stale"')
 
 
-async def answer_manifest(images: Images, wanted: ManifestRequest, request: Request) -> Response:
+async def answer_manifest(
+    images: Images, repository: Repository, target: str | Digest, request: Request
+) -> Response:
     """Raises ShoalError. A HEAD of a tag needs the descriptor alone, so no document is fetched for it."""
-    if isinstance(wanted.target, Digest):
+    if isinstance(target, Digest):
         resolved = None
-        document = await images.get_document(wanted.repository, wanted.target)
+        document = await images.get_document(repository, target)
         return _response(request, document.descriptor, document.body, resolved)
-    resolved = await images.resolve(wanted.repository, wanted.target)
+    resolved = await images.resolve(repository, target)
     descriptor = resolved.descriptor
     if request.method == "HEAD" or is_known(request.headers, descriptor.digest):
         return _response(request, descriptor, b"", resolved)
-    document = await images.get_document(wanted.repository, descriptor.digest)
+    document = await images.get_document(repository, descriptor.digest)
     return _response(request, document.descriptor, document.body, resolved)
 
 

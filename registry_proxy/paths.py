@@ -1,7 +1,9 @@
 """A request line as a frozen value: `parse_request` is the one place where paths and queries are strings. PURE.
 
-Which upstream is meant: `?ns=` (containerd, new dockerd), else a registry host that leads the name (podman, skopeo,
-CRI-O, by their configuration), else the configured default (dockerd's registry-mirrors).
+Which image is meant: `?ns=` names an upstream (containerd, new dockerd), else a registry host that leads the name
+(podman, skopeo, CRI-O, by their configuration). Who names none (`127.0.0.1:5050/team/app`) means the cluster's own
+image, or where the cluster has no such repository that of the default upstream (dockerd's registry-mirrors). `library/`
+is what dockerd calls docker.io's official images, so there the cluster has none, and takes none.
 
 Invariant: whatever is returned was checked against the grammars of agent.content, so it may stand in URLs and paths.
 The path is matched as it was sent. The only percent-encoding accepted is that of the colon, which some clients encode;
@@ -9,50 +11,63 @@ any other (`%2e%2e`, `%2f`, `%00`, a second layer) has no place in a name and is
 asked is in upstreams.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
 
 from agent.content.digest import Digest
 from agent.content.errors import InputError
-from agent.content.reference import Repository, is_tag, looks_like_registry, parse_registry
+from agent.content.reference import CLUSTER_REGISTRY, Repository, is_tag, looks_like_registry
 from registry_proxy.errors import ErrorCode, RequestRefused
+from registry_proxy.query import Query, parsed_digest, parsed_registry
+from registry_proxy.requests import (
+    BlobDelete,
+    BlobRequest,
+    CatalogRequest,
+    ManifestDelete,
+    ManifestPush,
+    ManifestRequest,
+    Ping,
+    ReferrersRequest,
+    RegistryRequest,
+    TagsRequest,
+    UploadAppend,
+    UploadBegin,
+    UploadCancel,
+    UploadFinish,
+    UploadStatus,
+)
 
 _MAX_PATH_LENGTH = 2048
-_MAX_QUERY_FIELDS = 20
 _READS = ("GET", "HEAD")
 _ENDPOINTS = ("manifests", "blobs", "tags", "referrers")
+_UNTAKEN = "library/"
 
 
 @dataclass(frozen=True, slots=True)
-class Ping:
-    """GET /v2/: is this a registry?"""
+class _Names:
+    """What a path's name means: an upstream's repository, and the cluster's own where no upstream is named."""
 
+    upstream: Repository
+    own: Repository | None
+    is_named: bool
 
-@dataclass(frozen=True, slots=True)
-class ManifestRequest:
-    repository: Repository
-    target: str | Digest
-    """A tag or a digest."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlobRequest:
-    repository: Repository
-    digest: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class TagsRequest:
-    repository: Repository
-
-
-@dataclass(frozen=True, slots=True)
-class ReferrersRequest:
-    repository: Repository
-    digest: Digest
-
-
-RegistryRequest = Ping | ManifestRequest | BlobRequest | TagsRequest | ReferrersRequest
+    @property
+    def pushed(self) -> Repository:
+        """Where a push goes. Raises RequestRefused."""
+        if self.own is not None:
+            return self.own
+        if self.is_named:
+            raise _unsupported(
+                f"nothing is pushed to {self.upstream.registry} from here: leave the registry before the name out, and "
+                "the image becomes one of this cluster's own",
+                405,
+                _READS,
+            )
+        raise RequestRefused(
+            f"{_UNTAKEN} is for the official images of the default upstream: choose another name",
+            ErrorCode.DENIED,
+            403,
+        )
 
 
 def parse_request(method: str, path: str, query: str, default_registry: str) -> RegistryRequest:
@@ -60,22 +75,82 @@ def parse_request(method: str, path: str, query: str, default_registry: str) -> 
     if path in {"/v2/", "/v2"}:
         _check_method(method)
         return Ping()
+    if path == "/v2/_catalog":
+        _check_method(method)
+        return CatalogRequest(Query(query).page())
     name, endpoint, reference = _split(path)
-    if (endpoint, reference) == ("blobs", "uploads") or reference.startswith("uploads/"):
-        raise _unsupported("this mirror takes no pushes", 405, ())
-    _check_method(method)
-    repository = _repository(name, _namespace(query), default_registry)
+    fields = Query(query)
+    names = _names(name, fields.registry(), default_registry)
+    if endpoint == "blobs" and (reference == "uploads" or reference.startswith("uploads/")):
+        return _upload(method, names.pushed, reference.removeprefix("uploads").removeprefix("/"), fields)
     match endpoint:
         case "manifests":
-            return ManifestRequest(repository, _manifest_target(reference))
+            return _manifest(method, names, reference, fields)
         case "blobs":
-            return BlobRequest(repository, _digest(reference))
+            return _blob(method, names, parsed_digest(reference))
         case "referrers":
-            return ReferrersRequest(repository, _digest(reference))
+            _check_method(method)
+            kind = fields.text("artifactType") or None
+            digest = parsed_digest(reference)
+            return ReferrersRequest(names.upstream, digest, fields.page(), kind, names.own)
         case _:
+            _check_method(method)
             if reference != "list":
                 raise _no_such_path(path)
-            return TagsRequest(repository)
+            return TagsRequest(names.upstream, fields.page(), names.own)
+
+
+def _upload(method: str, repository: Repository, upload: str, fields: Query) -> RegistryRequest:
+    if not upload:
+        _check_method(method, ("POST",))
+        mount = fields.digest("mount")
+        return UploadBegin(repository, fields.digest("digest"), mount, _origin(fields) if mount else None)
+    match method:
+        case "GET":
+            return UploadStatus(repository, upload)
+        case "PATCH":
+            return UploadAppend(repository, upload)
+        case "DELETE":
+            return UploadCancel(repository, upload)
+        case "PUT":
+            digest = fields.digest("digest")
+            if digest is None:
+                raise RequestRefused("the digest of the blob is missing", ErrorCode.DIGEST_INVALID)
+            return UploadFinish(repository, upload, digest)
+        case _:
+            raise _unsupported(f"{method[:20]} is not for uploads", 405, ("GET", "PATCH", "PUT", "DELETE"))
+
+
+def _origin(fields: Query) -> Repository | None:
+    """None for a name that no repository of the cluster can have: there is nothing to mount from."""
+    try:
+        return Repository.of(CLUSTER_REGISTRY, fields.text("from") or "")
+    except InputError:
+        return None
+
+
+def _manifest(method: str, names: _Names, reference: str, fields: Query) -> RegistryRequest:
+    _check_method(method, (*_READS, "PUT", "DELETE"))
+    repository = names.upstream if method in _READS else names.pushed
+    if method == "PUT" and ":" not in reference:
+        if not is_tag(reference):
+            raise RequestRefused(f"no tag can be called {reference[:150]!r}", ErrorCode.MANIFEST_INVALID)
+        return ManifestPush(repository, fields.digest("digest"), (reference,))
+    target = _manifest_target(reference)
+    if isinstance(target, Digest) and method == "PUT":
+        return ManifestPush(repository, target, fields.tags())
+    return (
+        ManifestDelete(repository, target)
+        if method == "DELETE"
+        else ManifestRequest(repository, target, names.own)
+    )
+
+
+def _blob(method: str, names: _Names, digest: Digest) -> RegistryRequest:
+    _check_method(method, (*_READS, "DELETE"))
+    if method == "DELETE":
+        return BlobDelete(names.pushed, digest)
+    return BlobRequest(names.upstream, digest, names.own)
 
 
 def _split(path: str) -> tuple[str, str, str]:
@@ -95,68 +170,44 @@ def _split(path: str) -> tuple[str, str, str]:
     raise _no_such_path(path)
 
 
-def _endpoint_places(parts: list[str]) -> list[int]:
+def _endpoint_places(parts: Sequence[str]) -> list[int]:
     """Uploads have a session behind them (`blobs/uploads/<id>`); every other endpoint is the last but one."""
     uploads = [
         n
         for n in range(1, len(parts) - 1)
-        if parts[n : n + 2] == ["blobs", "uploads"] and n >= len(parts) - 3
+        if list(parts[n : n + 2]) == ["blobs", "uploads"] and n >= len(parts) - 3
     ]
     last = len(parts) - 2
     return uploads or ([last] if last >= 1 and parts[last] in _ENDPOINTS else [])
 
 
-def _check_method(method: str) -> None:
-    if method not in _READS:
-        raise _unsupported(f"{method[:20]} is not supported here: this mirror serves pulls", 405, _READS)
+def _check_method(method: str, allowed: tuple[str, ...] = _READS) -> None:
+    if method not in allowed:
+        raise _unsupported(f"{method[:20]} is not supported here", 405, allowed)
 
 
-def _namespace(query: str) -> str | None:
-    """The registry of `?ns=`, canonical. Everything else in the query is for the upstream and means nothing here."""
-    if not query:
-        return None
+def _names(name: str, namespace: str | None, default_registry: str) -> _Names:
+    registry, rest = namespace or default_registry, name
+    first, slash, behind = name.partition("/")
+    leads = namespace is None and bool(slash) and looks_like_registry(first)
+    if leads:
+        registry, rest = parsed_registry(first), behind
+    is_named = leads or namespace is not None
     try:
-        fields = parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS, errors="strict")
-    except ValueError:
-        raise RequestRefused("the query is malformed", ErrorCode.NAME_INVALID) from None
-    named = {value for key, value in fields if key == "ns"}
-    if len(named) > 1:
-        raise RequestRefused("ns names several registries", ErrorCode.NAME_INVALID)
-    return _registry(named.pop()) if named else None
-
-
-def _registry(text: str) -> str:
-    try:
-        return parse_registry(text)
-    except InputError as error:
-        raise RequestRefused(str(error), ErrorCode.NAME_INVALID) from None
-
-
-def _repository(name: str, namespace: str | None, default_registry: str) -> Repository:
-    registry = namespace or default_registry
-    first, slash, rest = name.partition("/")
-    if namespace is None and slash and looks_like_registry(first):
-        registry, name = first, rest
-    try:
-        return Repository.of(registry, name)
+        upstream = Repository.of(registry, rest)
+        is_own = not is_named and not name.startswith(_UNTAKEN)
+        return _Names(upstream, Repository.of(CLUSTER_REGISTRY, name) if is_own else None, is_named)
     except InputError as error:
         raise RequestRefused(str(error), ErrorCode.NAME_INVALID) from None
 
 
 def _manifest_target(text: str) -> str | Digest:
     if ":" in text:
-        return _digest(text)
+        return parsed_digest(text)
     if not is_tag(text):
         # The public conformance suite asks for a tag that no tag can be and wants 404.
         raise RequestRefused(f"no tag can be called {text[:150]!r}", ErrorCode.MANIFEST_UNKNOWN, 404)
     return text
-
-
-def _digest(text: str) -> Digest:
-    try:
-        return Digest.parse(text)
-    except InputError as error:
-        raise RequestRefused(str(error), ErrorCode.DIGEST_INVALID) from None
 
 
 def _no_such_path(path: str) -> RequestRefused:

@@ -16,6 +16,7 @@ from agent.settings.address import Address, TcpAddress, UnixAddress
 from agent.telemetry.logs import get_log
 from registry_proxy.app import failure_response, registry_handler
 from registry_proxy.metering import RequestMeter
+from registry_proxy.pushes import DeleteRules, PushSide
 from registry_proxy.upstreams import UpstreamRules
 
 _GRACE_SECONDS = 5.0
@@ -31,7 +32,8 @@ async def serve_mirror(
     rules = UpstreamRules(
         frozenset(upstream.registry for upstream in settings.upstreams), settings.proxy.default_upstream
     )
-    registry = registry_handler(node.images, rules, RequestMeter(node.metrics, node.traffic))
+    meter = RequestMeter(node.metrics, node.traffic)
+    registry = registry_handler(node.images, rules, meter, pushes=push_side(node))
     async with trio.open_nursery() as nursery:
         servers: list[HttpServer] = []
         mirror = await _open(settings.proxy.listen, _mirror_handler(node, registry), nursery, servers)
@@ -44,6 +46,12 @@ async def serve_mirror(
         _log.info("stopping")
         for server in servers:
             server.stop(_GRACE_SECONDS)
+
+
+def push_side(node: Node) -> PushSide:
+    push = node.settings.push
+    deletes = DeleteRules(push.delete_tags, push.delete_manifests, push.delete_blobs)
+    return PushSide(node.uploading, node.manifest_pushes, node.names, node.images, deletes)
 
 
 async def _open(

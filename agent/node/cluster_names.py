@@ -26,6 +26,7 @@ from agent.wire.node_id import NodeId, short
 from agent.wire.push_calls import MAX_NAMES_A_CALL, Find, Names, NamesAnswer, Publish
 
 _ABSENT_SECONDS = 2.0
+_DELETED_SECONDS = 3600.0  # a repository whose last image was deleted is not an upstream's at once
 _MAX_ABSENT = 10_000
 _RETRY_SECONDS = 2.0
 _TICK_SECONDS = 1e-6
@@ -36,11 +37,9 @@ _log = get_log("shoal.push")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """record: the newest, maybe of a deleted name. exists: the cluster has something in the repository. stale: the
-    tracker could not be asked."""
+    """record: the newest, maybe of a deleted name. stale: the tracker could not be asked."""
 
     record: PushedName | None
-    exists: bool
     stale: bool
 
 
@@ -76,18 +75,18 @@ class ClusterNames:
 
     async def find(self, repository: Repository, name: str) -> Found:
         """`name`: a tag, or a digest as text. Raises DiskError."""
-        own, knows = self._store.pushed.find(repository.name, name), self._store.knows(repository)
+        own = self._store.pushed.find(repository.name, name)
         if self._tracker is None:
-            return Found(own, knows, False)
+            return Found(own, stale=False)
         try:
             answer = await self._tracker.find(Find(self._cluster, self._node, repository.name, name))
         except TrackerError:
-            return Found(own, knows, True)
+            return Found(own, stale=True)
         told = answer.record
-        if told is not None and told.is_newer_than(own):
-            await self._hop(self._keep, [told])
-            return Found(told, answer.exists or knows, False)
-        return Found(own, answer.exists or knows, False)
+        if told is None or not told.is_newer_than(own):
+            return Found(own, stale=False)
+        await self._hop(self._keep, [told])
+        return Found(told, stale=False)
 
     async def resolve(self, repository: Repository, tag: str) -> Resolved:
         """Raises NotFound, DiskError."""
@@ -97,8 +96,9 @@ class ClusterNames:
         return Resolved(found.record.descriptor, found.stale)
 
     async def exists(self, repository: Repository, *, now: bool) -> bool:
-        """Has the cluster anything in this repository? `now`: not as of a moment ago."""
-        if self._store.knows(repository):
+        """Has the cluster anything in this repository, or had it within the hour? `now`: not as of a moment ago."""
+        since = self._now_unix() - _DELETED_SECONDS
+        if self._store.knows(repository) or self._store.pushed.changed_since(repository.name, since):
             return True
         if self._tracker is None:
             return False

@@ -80,8 +80,8 @@ class Uploading:
             await self._hop(self._store.link, upload.repository, descriptor)
         self._tracker.tell(SwarmReport(digest, size, complete=True))
 
-    async def cancel(self, upload: Upload) -> None:
-        await self._hop(self._store.uploads.discard, upload)
+    def cancel(self, upload: Upload) -> None:
+        self._store.uploads.discard(upload)
 
     async def mount(self, repository: Repository, digest: Digest, origin: Repository) -> bool:
         """Know a blob of `origin` under `repository`, too; False where that cannot be. Raises DiskError."""

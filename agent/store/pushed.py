@@ -44,6 +44,10 @@ class PushedNames:
         wanted = "name = ? AND subject = ? AND NOT deleted ORDER BY reference"
         return list(self._found(wanted, repository, str(subject)))
 
+    def changed_since(self, repository: str, since: float) -> bool:
+        """Was anything pushed to it or deleted from it from then on?"""
+        return next(self._found("name = ? AND at >= ?", repository, since), None) is not None
+
     def repositories(self) -> list[str]:
         rows = self._database.rows("SELECT DISTINCT name FROM pushed WHERE NOT deleted")
         return [str(row[0]) for row in rows]

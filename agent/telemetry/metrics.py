@@ -17,7 +17,20 @@ Receiver = Literal["client", "peer"]
 RegistryOutcome = Literal["ok", "not_found", "unauthorized", "throttled", "error"]
 PullOutcome = Literal["ok", "error", "cancelled"]
 BlobOutcome = Literal["hit", "join", "miss"]
-RequestKind = Literal["ping", "manifest", "blob", "tags", "referrers", "admin", "metrics", "other"]
+RequestKind = Literal[
+    "ping",
+    "manifest",
+    "blob",
+    "tags",
+    "referrers",
+    "catalog",
+    "upload",
+    "push",
+    "delete",
+    "admin",
+    "metrics",
+    "other",
+]
 ChunkFailure = Literal["digest", "timeout", "disconnected", "rejected", "protocol", "disk", "other"]
 TagOutcome = Literal["fresh", "revalidated", "stale", "error"]
 StoreKind = Literal["blobs", "partials"]

@@ -46,10 +46,9 @@ class Find:
 
 @dataclass(frozen=True, slots=True)
 class FindAnswer:
-    """record: it may say that the name was deleted. exists: the cluster has something in this repository."""
+    """It may say that the name was deleted."""
 
     record: PushedName | None
-    exists: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ _PUSHED: Shape[PushedName] = record(
 PUBLISH: Shape[Publish] = record(Publish, _CLUSTER, NODE_ID, listing(_PUSHED, MAX_NAMES_A_CALL))
 PUBLISH_ANSWER: Shape[PublishAnswer] = record(PublishAnswer, listing(_PUSHED, MAX_NAMES_A_CALL))
 FIND: Shape[Find] = record(Find, _CLUSTER, NODE_ID, _REPOSITORY, _NAME)
-FIND_ANSWER: Shape[FindAnswer] = record(FindAnswer, optional(_PUSHED), FLAG)
+FIND_ANSWER: Shape[FindAnswer] = record(FindAnswer, optional(_PUSHED))
 NAMES: Shape[Names] = record(
     Names, _CLUSTER, NODE_ID, _REPOSITORY, optional(DIGEST), text(300), uint(MAX_LISTED)
 )

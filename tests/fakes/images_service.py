@@ -83,6 +83,9 @@ class FakeImages:
         self._downloads[download.digest] = download
         return download
 
+    async def is_ours(self, repository: Repository, *, now: bool) -> bool:
+        return False
+
     async def resolve(self, repository: Repository, tag: str) -> Resolved:
         found = self._tags.get((repository, tag))
         if self.failure is not None:

@@ -5,21 +5,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.content.digest import Digest
-from agent.content.reference import Repository
+from agent.content.reference import CLUSTER_REGISTRY, Repository
 from registry_proxy.errors import ErrorCode, RequestRefused
-from registry_proxy.paths import (
+from registry_proxy.paths import parse_request
+from registry_proxy.requests import (
+    BlobDelete,
     BlobRequest,
+    CatalogRequest,
+    ManifestDelete,
+    ManifestPush,
     ManifestRequest,
+    Page,
     Ping,
     ReferrersRequest,
     RegistryRequest,
     TagsRequest,
-    parse_request,
+    UploadAppend,
+    UploadBegin,
+    UploadCancel,
+    UploadFinish,
+    UploadStatus,
 )
 
 HEX = "a" * 64
 DIGEST = Digest("sha256", HEX)
 ALPINE = Repository("docker.io", "library/alpine")
+APP = Repository(CLUSTER_REGISTRY, "team/app")
+ALL = Page("", 1000)
 
 
 def parse(path: str, query: str = "", method: str = "GET", default: str = "docker.io") -> RegistryRequest:
@@ -44,7 +56,24 @@ def test_the_root_is_a_ping(path: str) -> None:
         ("/v2/library/alpine/manifests/3.20", "", ManifestRequest(ALPINE, "3.20")),
         ("/v2/docker.io/library/alpine/manifests/3.20", "", ManifestRequest(ALPINE, "3.20")),
         ("/v2/registry-1.docker.io/library/alpine/manifests/3.20", "", ManifestRequest(ALPINE, "3.20")),
-        ("/v2/alpine/manifests/latest", "", ManifestRequest(ALPINE, "latest")),
+        (
+            "/v2/alpine/manifests/latest",
+            "",
+            ManifestRequest(ALPINE, "latest", Repository(CLUSTER_REGISTRY, "alpine")),
+        ),
+        ("/v2/team/app/manifests/1", "", ManifestRequest(Repository("docker.io", "team/app"), "1", APP)),
+        (
+            "/v2/team/app/manifests/1",
+            "ns=docker.io",
+            ManifestRequest(Repository("docker.io", "team/app"), "1"),
+        ),
+        (
+            f"/v2/team/app/referrers/sha256:{HEX}",
+            "artifactType=a%2Fb&n=7&last=x",
+            ReferrersRequest(Repository("docker.io", "team/app"), DIGEST, Page("x", 7), "a/b", APP),
+        ),
+        ("/v2/_catalog", "n=10&last=a", CatalogRequest(Page("a", 10))),
+        ("/v2/_catalog", "n=99999999999999999999", CatalogRequest(ALL)),
         (f"/v2/library/alpine/manifests/sha256:{HEX}", "", ManifestRequest(ALPINE, DIGEST)),
         (f"/v2/library/alpine/blobs/sha256:{HEX}", "ns=docker.io", BlobRequest(ALPINE, DIGEST)),
         (f"/v2/library/alpine/blobs/sha256%3A{HEX}", "", BlobRequest(ALPINE, DIGEST)),
@@ -71,8 +100,8 @@ def test_the_root_is_a_ping(path: str) -> None:
             "ns=q.io",
             ManifestRequest(Repository("q.io", "a/blobs/uploads"), "v1"),
         ),
-        ("/v2/library/alpine/tags/list", "n=5", TagsRequest(ALPINE)),
-        (f"/v2/library/alpine/referrers/sha256:{HEX}", "", ReferrersRequest(ALPINE, DIGEST)),
+        ("/v2/library/alpine/tags/list", "n=5", TagsRequest(ALPINE, Page("", 5))),
+        (f"/v2/library/alpine/referrers/sha256:{HEX}", "", ReferrersRequest(ALPINE, DIGEST, ALL)),
     ],
 )
 def test_a_read_is_parsed_into_what_it_means(path: str, query: str, expected: RegistryRequest) -> None:
@@ -81,7 +110,9 @@ def test_a_read_is_parsed_into_what_it_means(path: str, query: str, expected: Re
 
 
 def test_a_request_that_names_no_registry_means_the_configured_default() -> None:
-    assert parse("/v2/x/manifests/v1", default="quay.io") == ManifestRequest(Repository("quay.io", "x"), "v1")
+    own = Repository(CLUSTER_REGISTRY, "x")
+    expected = ManifestRequest(Repository("quay.io", "x"), "v1", own)
+    assert parse("/v2/x/manifests/v1", default="quay.io") == expected
 
 
 @pytest.mark.parametrize(
@@ -186,31 +217,99 @@ def test_a_tag_that_cannot_be_is_unknown(tag: str) -> None:
     assert (error.status, error.code) == (404, ErrorCode.MANIFEST_UNKNOWN)
 
 
+UPLOADS = "/v2/team/app/blobs/uploads"
+
+
 @pytest.mark.parametrize(
-    ("method", "path"),
+    ("method", "path", "query", "expected"),
     [
-        ("POST", "/v2/a/blobs/uploads/"),
-        ("POST", "/v2/a/blobs/uploads"),
-        ("PATCH", "/v2/a/blobs/uploads/some-id"),
-        ("PUT", "/v2/a/blobs/uploads/some-id"),
-        ("GET", "/v2/a/blobs/uploads/some-id"),
-        ("DELETE", "/v2/a/blobs/uploads/some-id"),
-        ("PUT", "/v2/a/manifests/latest"),
-        ("DELETE", "/v2/a/manifests/latest"),
-        ("DELETE", f"/v2/a/blobs/sha256:{HEX}"),
-        ("OPTIONS", "/v2/"),
-        ("POST", "/v2/"),
+        ("POST", f"{UPLOADS}/", "", UploadBegin(APP)),
+        ("POST", UPLOADS, "", UploadBegin(APP)),
+        ("POST", f"{UPLOADS}/", f"digest=sha256%3A{HEX}", UploadBegin(APP, DIGEST)),
+        (
+            "POST",
+            f"{UPLOADS}/",
+            f"mount=sha256:{HEX}&from=team/base",
+            UploadBegin(APP, None, DIGEST, Repository(CLUSTER_REGISTRY, "team/base")),
+        ),
+        ("POST", f"{UPLOADS}/", f"mount=sha256:{HEX}", UploadBegin(APP, None, DIGEST)),
+        ("POST", f"{UPLOADS}/", f"mount=sha256:{HEX}&from=../x", UploadBegin(APP, None, DIGEST)),
+        ("GET", f"{UPLOADS}/some-id", "", UploadStatus(APP, "some-id")),
+        ("PATCH", f"{UPLOADS}/some-id", "", UploadAppend(APP, "some-id")),
+        ("PUT", f"{UPLOADS}/some-id", f"digest=sha256:{HEX}", UploadFinish(APP, "some-id", DIGEST)),
+        ("DELETE", f"{UPLOADS}/some-id", "", UploadCancel(APP, "some-id")),
+        ("PUT", "/v2/team/app/manifests/1", "", ManifestPush(APP, None, ("1",))),
+        ("PUT", "/v2/team/app/manifests/1", f"digest=sha256:{HEX}", ManifestPush(APP, DIGEST, ("1",))),
+        ("PUT", f"/v2/team/app/manifests/sha256:{HEX}", "", ManifestPush(APP, DIGEST, ())),
+        (
+            "PUT",
+            f"/v2/team/app/manifests/sha256:{HEX}",
+            "tag=1&tag=2&tag=1",
+            ManifestPush(APP, DIGEST, ("1", "2")),
+        ),
+        ("DELETE", "/v2/team/app/manifests/1", "", ManifestDelete(APP, "1")),
+        ("DELETE", f"/v2/team/app/manifests/sha256:{HEX}", "", ManifestDelete(APP, DIGEST)),
+        ("DELETE", f"/v2/team/app/blobs/sha256:{HEX}", "", BlobDelete(APP, DIGEST)),
     ],
 )
-def test_what_is_no_pull_is_405_with_what_is_allowed(method: str, path: str) -> None:
+def test_what_changes_something_is_about_the_clusters_own_images(
+    method: str, path: str, query: str, expected: RegistryRequest
+) -> None:
+    assert parse(path, query, method) == expected
+
+
+CHANGES = [
+    ("POST", "blobs/uploads/"),
+    ("PATCH", "blobs/uploads/some-id"),
+    ("PUT", "manifests/latest"),
+    ("DELETE", "manifests/latest"),
+    ("DELETE", f"blobs/sha256:{HEX}"),
+]
+
+
+@pytest.mark.parametrize(("method", "rest"), CHANGES)
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [("team/app", "ns=docker.io"), ("quay.io/team/app", ""), (f"{CLUSTER_REGISTRY}/team/app", "")],
+)
+def test_nothing_is_pushed_to_an_upstream(method: str, rest: str, name: str, query: str) -> None:
+    error = refusal(f"/v2/{name}/{rest}", query, method)
+    assert (error.status, error.code) == (405, ErrorCode.UNSUPPORTED)
+    assert dict(error.headers)["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize(("method", "rest"), CHANGES)
+def test_nothing_is_pushed_where_the_official_images_are(method: str, rest: str) -> None:
+    error = refusal(f"/v2/library/alpine/{rest}", method=method)
+    assert (error.status, error.code) == (403, ErrorCode.DENIED)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("OPTIONS", "/v2/", "GET, HEAD"),
+        ("POST", "/v2/", "GET, HEAD"),
+        ("POST", "/v2/a/manifests/latest", "GET, HEAD, PUT, DELETE"),
+        ("PUT", f"/v2/a/blobs/sha256:{HEX}", "GET, HEAD, DELETE"),
+        ("PUT", "/v2/a/tags/list", "GET, HEAD"),
+        ("GET", "/v2/a/blobs/uploads/", "POST"),
+        ("POST", "/v2/a/blobs/uploads/some-id", "GET, PATCH, PUT, DELETE"),
+    ],
+)
+def test_a_method_that_is_not_for_this_path_is_405_with_what_is(method: str, path: str, allowed: str) -> None:
     error = refusal(path, method=method)
     assert (error.status, error.code) == (405, ErrorCode.UNSUPPORTED)
-    assert dict(error.headers)["Allow"] == ("" if "uploads" in path else "GET, HEAD")
+    assert dict(error.headers)["Allow"] == allowed
+
+
+@pytest.mark.parametrize("n", ["-1", "x", "1.5", "", "%D9%A1"])
+def test_a_page_of_no_size_is_refused(n: str) -> None:
+    assert refusal("/v2/_catalog", f"n={n}").status == 400
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "*", "", "/v1/search", "/v2/_catalog", "/v2/a/tags/other", "/v3/", "//v2/", "/v2/a", "/v2//"],
+    ["/", "*", "", "/v1/search", "/v2/_catalog/", "/v2/a/tags/other", "/v3/", "//v2/", "/v2/a", "/v2//"],
 )
 def test_a_path_that_nothing_is_at_is_404(path: str) -> None:
     assert refusal(path).status == 404
@@ -238,7 +337,7 @@ def test_any_line_is_refused_or_means_something_well_formed(path: str, query: st
         if isinstance(wanted, RequestRefused):
             assert wanted.status in {400, 404, 405}
             continue
-        if isinstance(wanted, Ping):
+        if isinstance(wanted, Ping | CatalogRequest):
             continue
         repository = wanted.repository
         assert Repository.of(repository.registry, repository.name) == repository

@@ -63,7 +63,7 @@ def test_what_was_deleted_is_not_brought_back_by_who_was_away(names: PushedNames
     answer = find(names)
     assert answer.record is not None
     assert answer.record.deleted
-    assert not answer.exists
+    assert not names.on_names(calls.Names(CLUSTER, node_id(1), "team/app", None, "", 0)).exists
 
 
 def test_nobody_pushes_in_the_future(names: PushedNames) -> None:

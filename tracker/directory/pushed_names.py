@@ -33,7 +33,7 @@ class PushedNames:
 
     def on_find(self, call: Find) -> FindAnswer:
         names = self._repositories.get(call.repository, {})
-        return FindAnswer(names.get(call.name), self._exists(call.repository))
+        return FindAnswer(names.get(call.name))
 
     def on_names(self, call: Names) -> NamesAnswer:
         if not call.repository:
