@@ -1,10 +1,45 @@
-"""The node's commands: pull, images, status, config. What runs several services together is in shoal.py."""
+"""The node's commands: pull, status, config, and those for the images of its store.
+
+What runs several services together is in shoal.py.
+"""
 
 from agent.commands.lazy_group import LazyCommand
 
 COMMANDS: dict[str, LazyCommand] = {
     "pull": LazyCommand("agent.commands.pull:pull", "Pull an image into this node's store."),
     "images": LazyCommand("agent.commands.images:images", "List the images in this node's store."),
+    "inspect": LazyCommand(
+        "agent.commands.inspect:inspect", "Print what images say of themselves, as a JSON array."
+    ),
+    "history": LazyCommand(
+        "agent.commands.history:history", "Show the steps that made an image, newest first."
+    ),
+    "tag": LazyCommand("agent.commands.tag:tag", "Give an image another name."),
+    "rmi": LazyCommand(
+        "agent.commands.rmi:rmi",
+        "Remove names of images; with its last name an image goes, and what nothing else needs of it.",
+    ),
+    "prune": LazyCommand(
+        "agent.commands.prune:prune",
+        "Remove images without a name (dangling ones), and what nothing else needs of them.",
+    ),
+    "pin": LazyCommand(
+        "agent.commands.pin:pin",
+        "Keep images from eviction and `shoal prune`; without IMAGE, list what is pinned.",
+    ),
+    "unpin": LazyCommand("agent.commands.pin:unpin", "Let images be evicted and pruned again."),
+    "save": LazyCommand(
+        "agent.commands.save:save",
+        "Write images as a tar that `docker load`, `podman load`, skopeo, ctr and `shoal load` read.",
+    ),
+    "load": LazyCommand(
+        "agent.commands.load:load",
+        "Load images from a tar: of any Docker, of podman, skopeo, `shoal save`, or of an OCI layout.",
+    ),
+    "export": LazyCommand(
+        "agent.commands.export:export",
+        "Write the root file system of an image as a tar: its layers applied, nothing unpacked on the way.",
+    ),
     "status": LazyCommand(
         "agent.commands.status:status",
         "Show what the agent on this machine does: tracker, peers, swarms, downloads, rates, store.",

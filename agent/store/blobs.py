@@ -124,6 +124,11 @@ class Blobs:
         """Take over a verified, fsynced file of this file system."""
         self._appear(source, digest, size, chunk_digests)
 
+    def adopt_staged(self, staged: Path, digest: Digest, size: int) -> None:
+        """Take over a file of staging/, fsynced, that was hashed when it was written. Its chunk digests are made when
+        somebody asks for them."""
+        self._appear(staged, digest, size, b"")
+
     def _appear(self, source: Path, digest: Digest, size: int, chunk_digests: bytes) -> None:
         with self.lock.held(), disk_errors(f"store {size} bytes of {digest}", self._layout.root):
             is_new = self.size_of(digest) != size  # else another process was faster, with the same bytes

@@ -233,6 +233,12 @@ class ImageIndex:
     def pinned(self) -> set[Digest]:
         return {Digest.parse(row[0]) for row in self._database.rows("SELECT DISTINCT digest FROM pins")}
 
+    def pins(self) -> dict[Digest, list[str]]:
+        found: dict[Digest, list[str]] = {}
+        for digest, reason in self._database.rows("SELECT digest, reason FROM pins ORDER BY digest, reason"):
+            found.setdefault(Digest.parse(digest), []).append(reason)
+        return found
+
 
 def _edges(parent: str, below: list[Descriptor]) -> list[tuple[object, ...]]:
     return [

@@ -88,6 +88,10 @@ class Room:
             needed = shortfall_bytes(self._usage(partials), wanted_bytes, self._limits)
             return self._evict(self._candidates(partials), needed) if needed else 0
 
+    def held(self) -> set[Digest]:
+        """What stays, and keeps what it needs: for tags that count, pins, running pulls and builds."""
+        return self._roots()
+
     def sweep_partials(self) -> None:
         """At the start: remove what was left half made, has become a blob, or was given up two weeks ago."""
         oldest = self._now() - _ABANDONED_SECONDS

@@ -29,7 +29,9 @@ from agent.store.layout import Layout
 from agent.store.owner import Owner
 from agent.store.partial import PartialBlob
 from agent.store.pushed import PushedNames
+from agent.store.removal import Removal
 from agent.store.room import Room, RoomParts
+from agent.store.staging import Staging
 from agent.store.uploads import Uploads
 from agent.store.usage import StoreLimits, Usage
 
@@ -83,6 +85,7 @@ class Store:
                 layout.uploads, self._room.admit, self._blobs.take, limits.upload_seconds, now
             )
             self.pushed = PushedNames(database)
+            self._removal = Removal(database, self._images, self._records, self._blobs, self._room.held)
             self._clear_up()
             self._opened = opened.pop_all()
 
@@ -149,6 +152,10 @@ class Store:
     def partial_size(self, digest: Digest) -> int | None:
         """What an earlier download took this blob's size to be; nobody has verified it. None where there was none."""
         return self._room.partial_size(digest)
+
+    def staging(self) -> Staging:
+        """For content of this machine, whose digest nobody knows yet; use it in a `with`."""
+        return Staging(self._owner.staged_path, self._room.admit, self._blobs.adopt_staged)
 
     def chunk_digests(self, digest: Digest) -> list[bytes] | None:
         """BLAKE3-256 of each chunk of a complete blob. Where none were recorded the blob is read and verified.
@@ -258,6 +265,16 @@ class Store:
 
     def unpin(self, digest: Digest, reason: str) -> None:
         self._images.unpin(digest, reason)
+
+    def pins(self) -> dict[Digest, list[str]]:
+        """What is pinned, and for which reasons."""
+        return self._images.pins()
+
+    def remove_image(self, repository: Repository, root: Digest) -> dict[Digest, int]:
+        """Forget a document that no tag of the repository leads to, and remove the blobs that nothing else needs: those
+        and their sizes.
+        """
+        return self._removal.remove(repository, root)
 
     # --- room ---------------------------------------------------------------------------------------------------
 

@@ -36,7 +36,10 @@ async def test_an_image_is_pulled_without_an_agent_and_listed(upstream: FakeUpst
     ]
     again = json.loads((await shoal.run("pull", "--json", f"{REGISTRY}/team/app:1.2")).output)
     assert (again["status"], again["registry_bytes"], again["through_agent"]) == ("up_to_date", 0, False)
-    assert (await shoal.run("images", "-q", "--no-trunc")).output == f"{image}\n"
+    assert str(image) in (await shoal.run("images", "--digests")).output
+    image_id = (await shoal.run("images", "-q", "--no-trunc")).output
+    assert image_id.startswith("sha256:")
+    assert image_id.strip() != str(image), "the ID is of the config, not of the manifest"
     (listed,) = json.loads((await shoal.run("images", "--json")).output)
     assert (listed["repository"], listed["tag"], listed["complete"]) == (f"{REGISTRY}/team/app", "1.2", True)
 

@@ -1,47 +1,11 @@
-"""`shoal status` and `shoal images` as text."""
+"""`shoal status` as text."""
 
 from typing import Any
 
 import click
 import pytest
 
-from agent.commands.image_table import image_json, image_table
 from agent.commands.status_page import status_lines
-from agent.content.digest import Digest
-from agent.content.reference import Repository
-from agent.store.store import ImageRecord
-
-_NOW = 1_700_000_000.0
-
-
-def _image(name: str, tag: str | None, *, complete: bool = True, registry: str = "docker.io") -> ImageRecord:
-    digest = Digest.of(name.encode())
-    repository = Repository.of(registry, name)
-    return ImageRecord(repository, tag, digest, "application/json", 7_340_032, complete, _NOW - 3 * 86400)
-
-
-def test_images_are_listed_in_dockers_style() -> None:
-    found = [_image("alpine", "3.20"), _image("team/app", None, complete=False, registry="quay.io")]
-    head, first, second = image_table(found, _NOW, whole_digests=False)
-    assert head.split() == ["REPOSITORY", "TAG", "DIGEST", "SIZE", "PULLED"]
-    assert first.split(maxsplit=4) == ["alpine", "3.20", Digest.of(b"alpine").short, "7.34MB", "3 days ago"]
-    assert second.startswith("quay.io/team/app")
-    assert "<none>" in second
-    assert "7.34MB (incomplete)" in second
-
-
-def test_whole_digests_are_listed_on_request_and_always_in_json() -> None:
-    image = _image("alpine", "3.20")
-    assert str(image.digest) in image_table([image], _NOW, whole_digests=True)[1]
-    assert image_json(image) == {
-        "repository": "docker.io/library/alpine",
-        "tag": "3.20",
-        "digest": str(image.digest),
-        "media_type": "application/json",
-        "size": 7_340_032,
-        "complete": True,
-        "pulled_at": "2023-11-11T22:13:20+00:00",
-    }
 
 
 def _status(**more: Any) -> dict[str, Any]:

@@ -1,0 +1,57 @@
+"""`local_store`: this node's store, for a command that works on it itself, with and without a running agent.
+
+Several processes may use one store at a time. A failure inside the block ends the process with one line and its exit
+code, as everywhere.
+"""
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from agent.commands.exit_codes import FAILURE, INTERRUPTED
+from agent.commands.running import fail
+from agent.content.errors import NotFound, ShoalError
+from agent.content.redaction import redact
+from agent.node.store_limits import store_limits
+from agent.settings.settings import Settings
+from agent.store.store import Store
+from agent.telemetry.logs import describe_error
+
+
+@contextmanager
+def local_store(settings: Settings, *, create: bool = False) -> Iterator[Store]:
+    """`create`: where there is none. Else NotFound is told: looking makes no store."""
+    with told_failures():
+        root = store_root(settings)
+        if not create and not (root / "oci-layout").exists():
+            raise NotFound(f"there are no images yet: {root} is not there")
+        with Store(root, store_limits(settings)) as store:
+            yield store
+
+
+def store_root(settings: Settings) -> Path:
+    return settings.node.data_dir / "store"
+
+
+@contextmanager
+def told_failures() -> Iterator[None]:
+    """One line on standard error, and an exit code. What is no ShoalError is a bug, and told as one."""
+    try:
+        yield
+    except ShoalError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        click.echo("shoal: interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except (click.ClickException, click.Abort, BrokenPipeError):
+        raise
+    except Exception as error:  # noqa: BLE001 -- the last resort, which lets no traceback out
+        if logging.getLogger().isEnabledFor(logging.DEBUG):
+            traceback.print_exception(error)
+        click.echo(f"shoal: this is a bug: {redact(describe_error(error))}", err=True)
+        sys.exit(FAILURE)

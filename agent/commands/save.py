@@ -1,0 +1,59 @@
+"""`shoal save`: images of this node's store as one tar that Docker, podman, skopeo and containerd load."""
+
+from pathlib import Path
+
+import click
+
+from agent.commands.byte_progress import ByteProgress
+from agent.commands.local_store import local_store
+from agent.commands.running import config_flag, load
+from agent.commands.sectioned_command import SectionedCommand
+from agent.commands.streams import open_output
+from agent.images.catalog import Catalog
+from agent.images.save import SavedImage, save_archive, saved_bytes
+from agent.settings.flags import settings_flags
+
+
+@click.command(cls=SectionedCommand)
+@click.argument("references", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--output", "-o", metavar="FILE", help="Write to a file. [default: standard output]")
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@config_flag
+@settings_flags("node", "store")
+def save(
+    references: tuple[str, ...], output: str | None, quiet: bool, config_file: Path | None, **flags: object
+) -> None:
+    """Write images as a tar that `docker load`, `podman load`, skopeo, ctr and `shoal load` read.
+
+    A name saves the image under that name, an ID without one. Of an image for several platforms, this machine's is
+    saved.
+
+    \b
+    Examples:
+      shoal save -o app.tar team/app:1 alpine
+      shoal save team/app:1 | ssh other shoal load
+      shoal save alpine | gzip > alpine.tar.gz
+
+    Exit codes: 0 done, 2 standard output is a terminal, or a mistaken reference, 3 no such image, 6 disk, 7 damaged.
+    """
+    settings = load(config_file, flags, logs=False)
+    with local_store(settings) as store:
+        images = chosen_images(Catalog.of(store), references)
+        with (
+            open_output(output, "save") as file,
+            ByteProgress("Saving", saved_bytes(store, images), quiet=quiet) as progress,
+        ):
+            save_archive(store, images, file.write, progress)
+
+
+def chosen_images(catalog: Catalog, references: tuple[str, ...]) -> list[SavedImage]:
+    """Each image once, with all names that were asked for. Raises NotFound, InputError."""
+    chosen: dict[object, SavedImage] = {}
+    for text in references:
+        found = catalog.find(text)
+        one = chosen.setdefault(found.image.manifest.digest, SavedImage(found.image))
+        if found.by_name and found.image.tag is not None:
+            name = (found.image.repository, found.image.tag)
+            if name not in one.names:
+                one.names.append(name)
+    return list(chosen.values())

@@ -1,0 +1,79 @@
+"""`stored_pieces`: a blob of the store as it goes out into an archive: verified while it is read.
+
+The disk may have altered it since it was committed; whoever reads it to its end has had the right bytes, or an error.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+
+from agent.content.digest import Digest
+from agent.content.errors import ContentError
+from agent.images.compression import PlainStream, open_plain
+from agent.images.tar_reader import PIECE_BYTES
+from agent.store.disk_errors import disk_error
+from agent.store.store import OpenBlob, Store
+
+
+def open_stored(store: Store, digest: Digest) -> OpenBlob:
+    """Raises ContentError where it is not here."""
+    blob = store.open_blob(digest)
+    if blob is None:
+        raise ContentError(f"{digest} is not in the store: pull the image again")
+    return blob
+
+
+def stored_pieces(store: Store, digest: Digest) -> Iterator[bytes]:
+    """Raises ContentError where it is not here, or damaged; DiskError."""
+    hasher = digest.new_hasher()
+    with open_stored(store, digest) as blob:
+        read = blob_reader(blob)
+        while piece := read(PIECE_BYTES):
+            hasher.update(piece)
+            yield piece
+    if not digest.matches(hasher):
+        raise ContentError(f"{digest} is damaged on this disk: `shoal store repair` fetches it again")
+
+
+def stored_layer(store: Store, digest: Digest) -> Iterator[bytes]:
+    """A layer's plain tar."""
+    pieces = stored_pieces(store, digest)
+    stream = open_plain(reader_of(pieces))
+    while piece := stream.read(PIECE_BYTES):
+        yield piece
+    for _ in pieces:  # to its end, and its digest
+        pass
+
+
+def plain_stream(store: Store, digest: Digest) -> PlainStream:
+    return open_plain(reader_of(stored_pieces(store, digest)))
+
+
+def reader_of(pieces: Iterator[bytes]) -> Callable[[int], bytes]:
+    rest = b""
+
+    def read(limit_bytes: int) -> bytes:
+        nonlocal rest
+        while not rest:
+            piece = next(pieces, None)
+            if piece is None:
+                return b""
+            rest = piece
+        piece, rest = rest[:limit_bytes], rest[limit_bytes:]
+        return piece
+
+    return read
+
+
+def blob_reader(blob: OpenBlob) -> Callable[[int], bytes]:
+    at = 0
+
+    def read(limit_bytes: int) -> bytes:
+        nonlocal at
+        try:
+            piece = os.pread(blob.fd, limit_bytes, at)
+        except OSError as error:
+            raise disk_error(error, "read a blob", "the store") from error
+        at += len(piece)
+        return piece
+
+    return read
