@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from agent.content.digest import Digest
 from agent.content.errors import ContentError, DiskError, SourceError
@@ -190,6 +191,7 @@ async def test_a_lease_of_chunks_that_there_are_not_is_none(tmp_path: Path) -> N
         upstream.add_image("team/app", layers=[layer])
         async with Cluster(upstream, "", tmp_path).open_node("node") as node:
             node.blobs.prefetch(Digest.of(layer), SOURCE, len(layer), 10)
+            await trio.testing.wait_all_tasks_blocked()
             node.blobs.downloads[0].reads.start(Lease(12345, 1000, 2000, 5.0))
             assert await _fetch(node, layer, len(layer)) == layer
             assert b'kind="unexpected"' not in node.metrics.render()[1]
