@@ -32,14 +32,14 @@ async def pages(client: Client, path: str, key: str) -> list[list[str]]:
     return found
 
 
-async def test_a_hundred_tags_page_by_page(client: Client) -> None:
+async def test_many_tags_page_by_page(client: Client) -> None:
     image = await client.push(manifest_of(b"1"), "0")
-    tags = ["0", *(f"T{n:03}" if n % 2 else f"t{n:03}" for n in range(99))]
+    tags = ["0", *(f"T{n:03}" if n % 2 else f"t{n:03}" for n in range(39))]
     for tag in tags[1:]:
         assert (await client.put_manifest(image, tag)).status_code == 201
     assert await pages(client, "team/app/tags/list", "tags") == [tags]
-    assert await pages(client, "team/app/tags/list?n=30", "tags") == [
-        tags[:30], tags[30:60], tags[60:90], tags[90:]
+    assert await pages(client, "team/app/tags/list?n=15", "tags") == [
+        tags[:15], tags[15:30], tags[30:]
     ]  # fmt: skip
     answer = await client.call("GET", f"team/app/tags/list?n=3&last={tags[4]}")
     assert answer.json()["tags"] == tags[5:8]
