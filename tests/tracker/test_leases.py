@@ -413,3 +413,14 @@ def test_what_is_raced_is_not_leased_once_more_when_the_stuck_lease_runs_out(tra
     assert tracker.counters.leases_expired == 1
     assert racer.ever_leased
     assert not third.ever_leased
+
+
+def test_one_node_of_a_small_swarm_is_fed_by_the_others_alone(tracker: Tracker) -> None:
+    nodes = [FakeNode(n) for n in range(8)]
+    for turn in range(200):
+        for node in nodes:
+            node.call(tracker, turn * 0.1)
+            for lease in list(node.leases.values()):
+                node.read(lease)
+    assert sum(not node.ever_leased for node in nodes) == 1
+    assert set().union(*(node.held for node in nodes)) == set(range(ChunkMap.of(SIZE).count))

@@ -15,6 +15,7 @@ from tracker.directory.lease_turn import must_wait
 from tracker.directory.leases import LeaseBook
 from tracker.directory.member import Member
 from tracker.directory.race import raceable_bits
+from tracker.directory.readers import may_read
 from tracker.directory.settling import is_settling
 from tracker.directory.swarm import Swarm
 
@@ -61,7 +62,7 @@ class LeaseGrants:
         free = swarm.free(now)
         if not free or not self._budget.has_room(swarm.digest, member.source, now):
             return None
-        if self._is_passed_over(swarm, member, interval_seconds, now):
+        if not may_read(swarm, member, now) or self._is_passed_over(swarm, member, interval_seconds, now):
             return None
         assert swarm.chunks is not None
         start = lowest(free)
