@@ -40,6 +40,14 @@ COMMANDS: dict[str, LazyCommand] = {
         "agent.commands.export:export",
         "Write the root file system of an image as a tar: its layers applied, nothing unpacked on the way.",
     ),
+    "import": LazyCommand(
+        "agent.commands.import_:import_",
+        "Make an image of one layer from a tar of a root file system, and print its ID.",
+    ),
+    "commit": LazyCommand(
+        "agent.commands.commit:commit",
+        "Make an image of what changed in a container or a directory, and print its ID.",
+    ),
     "status": LazyCommand(
         "agent.commands.status:status",
         "Show what the agent on this machine does: tracker, peers, swarms, downloads, rates, store.",

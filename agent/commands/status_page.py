@@ -20,6 +20,7 @@ def status_lines(status: dict[str, Any], max_rows: int = _MAX_ROWS) -> list[str]
         *_head(status),
         *_traffic(status["traffic"]),
         *_section("Downloads", [_download(one) for one in status["downloads"]], max_rows),
+        *_section("Pushes", [_push(one) for one in reversed(status.get("pushes", []))], max_rows),
         *_section("Swarms", [_swarm(one) for one in _busy_first(status["swarms"])], max_rows),
         *_section("Peers", [_peer(one) for one in status["peers"]], max_rows),
     ]
@@ -41,6 +42,13 @@ def _head(status: dict[str, Any]) -> list[str]:
             f"{size_text(store['free_bytes'])} free, at {store['path']}",
         ),
     ]
+
+
+def _push(push: dict[str, Any]) -> tuple[str, ...]:
+    outcome = "deleted" if push["deleted"] else "pushed"
+    if push["by"]:
+        outcome = f"outdone by node {push['by']}"
+    return push["image"], push["digest"][:19], outcome
 
 
 def _tracker_text(tracker: dict[str, Any]) -> str:

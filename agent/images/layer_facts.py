@@ -10,7 +10,7 @@ from agent.images.compression import DEFAULT_LIMITS, BombLimits, Compression, op
 from agent.images.tar_entry import Kind, safe_path
 from agent.images.tar_reader import PIECE_BYTES, Read, TarReader
 
-_LAYER_TYPES = {
+LAYER_TYPES: dict[str, str] = {
     "none": media_types.OCI_LAYER,
     "gzip": media_types.OCI_LAYER_GZIP,
     "zstd": media_types.OCI_LAYER_ZSTD,
@@ -29,7 +29,7 @@ class LayerFacts:
     @property
     def media_type(self) -> str:
         """KeyError for a compression that layers cannot have."""
-        return _LAYER_TYPES[self.compression]
+        return LAYER_TYPES[self.compression]
 
 
 def read_layer(read: Read, limits: BombLimits = DEFAULT_LIMITS) -> LayerFacts:

@@ -5,7 +5,6 @@ tar that its config names by diffID, each blob is what it is named by. A failure
 archive keeps bit-exact (manifests, compressed layers) is kept so here.
 """
 
-import json
 import time
 from dataclasses import dataclass, replace
 
@@ -21,6 +20,7 @@ from agent.images.compression import DEFAULT_LIMITS, BombLimits, open_plain
 from agent.images.keeping import keep_image
 from agent.images.layer_facts import LayerFacts, read_layer
 from agent.images.names import archived_name
+from agent.images.new_image import manifest_body
 from agent.images.tar_reader import PIECE_BYTES, Read
 from agent.store.staging import StagedBlob, Staging
 from agent.store.store import Store
@@ -98,9 +98,10 @@ class _Loader:
         if image_id in self._known:  # as it was pulled, with its own manifest
             return _Prepared(self._known[image_id], image_id, image.names, {})
         blobs = {blob.digest: blob for blob in (image.config_file, *(layer for layer, _ in layers))}
-        body = manifest_of(image.config_file, layers)
+        config = Descriptor(media_types.OCI_CONFIG, image.config_file.digest, image.config_file.size)
+        parts = [Descriptor(facts.media_type, layer.digest, layer.size) for layer, facts in layers]
         manifest = self._staging.new()
-        manifest.write(body)
+        manifest.write(manifest_body(config, parts))
         root = Descriptor(media_types.OCI_MANIFEST, manifest.digest, manifest.size)
         return _Prepared(root, image_id, image.names, {**blobs, manifest.digest: manifest})
 
@@ -192,18 +193,3 @@ def in_layer_form(
         plain.write(piece)
     plain.seal()
     return plain, replace(facts, compression="none")
-
-
-def manifest_of(config: StagedBlob, layers: list[tuple[StagedBlob, LayerFacts]]) -> bytes:
-    """An OCI manifest. The same image has the same one, wherever it is loaded."""
-    parts = [
-        {"mediaType": facts.media_type, "digest": str(layer.digest), "size": layer.size}
-        for layer, facts in layers
-    ]
-    document = {
-        "schemaVersion": 2,
-        "mediaType": media_types.OCI_MANIFEST,
-        "config": {"mediaType": media_types.OCI_CONFIG, "digest": str(config.digest), "size": config.size},
-        "layers": parts,
-    }
-    return json.dumps(document, separators=(",", ":")).encode()

@@ -21,7 +21,7 @@ from agent.images.tar_writer import TarWriter, Write
 OpenLayer = Callable[[], Read]
 """A layer's plain tar from its beginning."""
 
-_WHITEOUT, _OPAQUE, _AUFS = ".wh.", ".wh..wh..opq", ".wh..wh."
+_WHITEOUT, OPAQUE, _AUFS = ".wh.", ".wh..wh..opq", ".wh..wh."
 _HIDDEN_XATTRS = ("trusted.overlay.", "user.overlay.")
 
 
@@ -74,6 +74,13 @@ class RootFs:
             self._apply(entry, number, place)
             place += 1
 
+    def apply_entries(self, entries: Sequence[TarEntry], layer: OpenLayer) -> None:
+        """One more on top, whose members are known: `layer` has these, in this order."""
+        number = len(self.layers)
+        self.layers.append(layer)
+        for place, entry in enumerate(entries):
+            self._apply(entry, number, place)
+
     def find(self, path: str) -> Node | None:
         node: Node | None = self.root
         for part in path.split("/") if path else ():
@@ -123,7 +130,7 @@ class RootFs:
             if entry.kind is Kind.DIRECTORY:
                 self.root.entry = entry
             return
-        if base == _OPAQUE:
+        if base == OPAQUE:
             hidden = self.find(folder)
             if hidden is not None and hidden.names is not None:
                 _hide_below(hidden.names, layer)

@@ -1,7 +1,8 @@
 """`ShoalCommand`: `shoal` on a data directory of its own, as a process, with and without an agent beside it."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.clients.command import Output, run
@@ -10,7 +11,10 @@ from tests.clients.shoal_node import SHOAL
 
 @dataclass(frozen=True, slots=True)
 class ShoalCommand:
+    """`environment` is added to its own: which engine it finds, say."""
+
     directory: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     async def shoal(
         self, command: str, *arguments: str | Path, stdin: bytes = b"", check: bool = True
@@ -20,6 +24,7 @@ class ShoalCommand:
             "SHOAL_NODE_DATA_DIR": str(self.directory),
             "SHOAL_STORE_FLOOR_FREE": "0",
             "SHOAL_CONFIG": os.devnull,
+            **self.environment,
         }
         return await run(*SHOAL, command, *arguments, environment=environment, stdin=stdin, check=check)
 

@@ -29,10 +29,12 @@ def exported(root: RootFs) -> dict[str, tuple[tarfile.TarInfo, bytes | None]]:
     root.export(written.write)
     written.seek(0)
     with tarfile.open(fileobj=written) as archive:
-        return {
-            member.name: (member, data.read() if (data := archive.extractfile(member)) else None)
-            for member in archive
-        }
+        return {member.name: (member, _content(archive, member)) for member in archive}
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | None:
+    data = None if member.issym() else archive.extractfile(member)
+    return None if data is None else data.read()
 
 
 def contents(*layers: list[Member]) -> dict[str, bytes | None]:
