@@ -28,6 +28,7 @@ from registry_proxy.requests import (
     BlobDelete,
     BlobRequest,
     CatalogRequest,
+    Change,
     ManifestDelete,
     ManifestPush,
     ManifestRequest,
@@ -40,6 +41,7 @@ from registry_proxy.requests import (
     UploadBegin,
     UploadCancel,
     UploadFinish,
+    UploadRequest,
     UploadStatus,
 )
 from registry_proxy.uploads import answer_upload
@@ -75,6 +77,7 @@ def registry_handler(
         try:
             wanted = parse_request(request.method, request.path, request.query, upstreams.default_registry)
             kind, unknown = _KINDS[type(wanted)]
+            _check_sender(wanted, request)
             response = await endpoint.answer(wanted, request)
         except ShoalError as error:
             response = failure_response(error, unknown)
@@ -158,6 +161,12 @@ class _Endpoint:
         if isinstance(wanted, ReferrersRequest):
             return await answer_referrers(self._pushes, wanted, own)
         return await answer_tags(self._pushes, wanted, wanted.own)
+
+
+def _check_sender(wanted: RegistryRequest, request: Request) -> None:
+    """A page in a browser on this machine reaches 127.0.0.1, too. Browsers say whose page it is; engines do not."""
+    if isinstance(wanted, Change | UploadRequest) and "origin" in request.headers:
+        raise RequestRefused("pages in browsers push nothing", ErrorCode.DENIED, 403)
 
 
 # What each counts as, and the code of its "not found".

@@ -85,6 +85,8 @@ class ClusterNames:
         told = answer.record
         if told is None or not told.is_newer_than(own):
             return Found(own, stale=False)
+        if own is not None and own.is_tag and own.writer == self._node != told.writer:
+            self._on_outdone(own, told)
         await self._hop(self._keep, [told])
         return Found(told, stale=False)
 

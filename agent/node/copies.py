@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 import trio
 
-from agent.content import media_types
 from agent.content.digest import Digest
-from agent.content.document import MAX_PUSHED_DOCUMENT_BYTES, Descriptor, parse_document
-from agent.content.errors import ContentError, ShoalError, TrackerError
+from agent.content.document import Descriptor
+from agent.content.errors import ShoalError, TrackerError
 from agent.content.reference import CLUSTER_REGISTRY, Repository
+from agent.node.all_of import MAX_PARTS, all_of
 from agent.node.blobs import Blobs
 from agent.node.cluster_names import copy_reason
 from agent.node.images import Images
@@ -22,7 +22,7 @@ from agent.node.tracker_session import TrackerSession
 from agent.store.store import Store
 from agent.telemetry.logs import get_log
 from agent.wire.node_id import NodeId
-from agent.wire.push_calls import MAX_NEEDED, Replicate, ReplicateAnswer
+from agent.wire.push_calls import Replicate, ReplicateAnswer
 from agent.wire.tracker_calls import FetchOrder, SwarmReport
 
 _POLL_SECONDS = 0.25
@@ -55,7 +55,7 @@ class CopyRules:
         """Raises TooFewCopies."""
         if self._replicas < 2:
             return
-        sizes = {one.digest: one.size for one in _beneath(self._store, root)}
+        sizes = {one.digest: one.size for one in all_of(self._store, root)}
         for digest, size in sizes.items():
             self._session.tell(SwarmReport(digest, size, complete=True))
         call = Replicate(
@@ -64,7 +64,7 @@ class CopyRules:
             repository.name,
             root.digest,
             root.size,
-            tuple(sizes)[:MAX_NEEDED],
+            tuple(sizes)[:MAX_PARTS],
             self._replicas,
         )
         answer = ReplicateAnswer(1, 1)
@@ -138,23 +138,3 @@ class CopyFetcher:
             await download.wait_ended()
             if download.failure is not None:
                 raise download.failure
-
-
-def _beneath(store: Store, root: Descriptor) -> list[Descriptor]:
-    """The document and all that it needs, as far as it is here."""
-    found: list[Descriptor] = []
-    waiting = [root]
-    while waiting and len(found) < MAX_NEEDED:
-        one = waiting.pop()
-        found.append(one)
-        body = store.read(one.digest, MAX_PUSHED_DOCUMENT_BYTES) if _is_document(one) else None
-        if body is not None:
-            try:
-                waiting += parse_document(body, None, MAX_PUSHED_DOCUMENT_BYTES).children
-            except ContentError:
-                pass
-    return found
-
-
-def _is_document(one: Descriptor) -> bool:
-    return one.media_type in media_types.DOCUMENTS

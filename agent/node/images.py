@@ -20,6 +20,7 @@ from agent.content.stored import Resolved, StoredDocument
 from agent.node.blobs import BlobReader, Blobs
 from agent.node.cluster_names import ClusterNames
 from agent.node.hop import Hop
+from agent.node.local_names import LocalNames
 from agent.node.source import Source
 from agent.node.tags import Tags
 from agent.store.store import Store
@@ -30,8 +31,17 @@ _PREFETCH_SECONDS = (
 
 
 class Images:
-    def __init__(self, store: Store, blobs: Blobs, tags: Tags, names: ClusterNames, hop: Hop) -> None:
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        tags: Tags,
+        names: ClusterNames,
+        local_names: LocalNames,
+        hop: Hop,
+    ) -> None:
         self._names = names
+        self._local_names = local_names
         self._store = store
         self._blobs = blobs
         self._tags = tags
@@ -39,6 +49,7 @@ class Images:
 
     async def resolve(self, repository: Repository, tag: str) -> Resolved:
         if repository.is_of_cluster:
+            await self._local_names.publish_new()
             return await self._names.resolve(repository, tag)
         return await self._tags.resolve(repository, tag)
 

@@ -24,6 +24,7 @@ from agent.node.identity import load_node_key
 from agent.node.images import Images
 from agent.node.in_flight import InFlight
 from agent.node.links import LinkRules
+from agent.node.local_names import LocalNames
 from agent.node.manifest_pushes import ManifestPushes
 from agent.node.pull import Puller
 from agent.node.rate_limit import RateLimit
@@ -66,6 +67,7 @@ class Node:
     images: Images
     puller: Puller
     names: ClusterNames
+    local_names: LocalNames
     uploading: Uploading
     manifest_pushes: ManifestPushes
     copies: CopyFetcher
@@ -98,6 +100,7 @@ async def open_node(
                 await services.start(node.hub.run, listeners)
                 services.start_soon(node.tracker.run)
                 services.start_soon(node.names.run)
+                services.start_soon(node.local_names.run)
                 services.start_soon(node.traffic.run)
                 async with trio.open_nursery() as downloads:
                     await downloads.start(node.blobs.run)
@@ -161,7 +164,8 @@ class _Parts:
         blobs = Blobs(services, settings.store.linger)
         tags = Tags(store, origin, client, cluster, key.node, settings.tag_rule_for, metrics, hop)
         names = ClusterNames(store, client, cluster, key.node, hop)
-        images = Images(store, blobs, tags, names, hop)
+        local_names = LocalNames(store, names, self.tracker, hop)
+        images = Images(store, blobs, tags, names, local_names, hop)
         push = settings.push
         copy_rules = CopyRules(
             store, client, self.tracker, cluster, key.node, push.replicas, push.replica_timeout
@@ -181,6 +185,7 @@ class _Parts:
             images=images,
             puller=Puller(store, images, blobs),
             names=names,
+            local_names=local_names,
             uploading=Uploading(store, self.tracker, hop),
             manifest_pushes=ManifestPushes(store, blobs, names, self.tracker, copy_rules, hop),
             copies=copies,

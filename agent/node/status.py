@@ -4,9 +4,10 @@ from typing import Any
 
 import trio
 
+from agent.node.cluster_names import PushOutcome
 from agent.node.download import Download
 from agent.node.node import Node
-from agent.wire.node_id import short
+from agent.wire.node_id import NodeId, short
 
 
 def status_of(node: Node) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def status_of(node: Node) -> dict[str, Any]:
             }
             for session in node.hub.sessions
         ],
+        "pushes": [_push(outcome) for outcome in node.names.outcomes],
         "downloads": [_download(download) for download in node.blobs.downloads],
         "traffic": {
             "total_bytes": node.traffic.totals,
@@ -58,6 +60,19 @@ def status_of(node: Node) -> dict[str, Any]:
             "free_bytes": usage.free_bytes,
             "quota_bytes": usage.quota_bytes,
         },
+    }
+
+
+def _push(outcome: PushOutcome) -> dict[str, Any]:
+    """A tag that was pushed here or deleted, or that another node has since: `by`, which made it `now`."""
+    name, winner = outcome.name, outcome.by
+    return {
+        "image": f"{name.repository}:{name.name}",
+        "digest": str(name.digest),
+        "at": name.at,
+        "deleted": name.deleted,
+        "by": None if winner is None else short(NodeId(winner.writer)),
+        "now": None if winner is None or winner.deleted else str(winner.digest),
     }
 
 

@@ -272,7 +272,7 @@ FIELDS: tuple[Field, ...] = (
         k.BOOLEAN,
         "false",
         "Allow listening beyond loopback although nothing is encrypted or authenticated yet: whoever reaches the "
-        "ports can read every image and use this node's access to registries. For trusted networks alone.",
+        "ports can read every image, push any, and use this node's access to registries. For trusted networks alone.",
     ),
 )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.content.digest import Digest
 from agent.content.pushed import PushedName
+from agent.content.reference import CLUSTER_REGISTRY
 from agent.store.database import Database
 
 _COLUMNS = "name, reference, digest, size, media_type, subject, at, writer, deleted"
@@ -17,6 +18,13 @@ _PUT = f"""
     ON CONFLICT (name, reference) DO UPDATE SET digest = excluded.digest, size = excluded.size,
         media_type = excluded.media_type, subject = excluded.subject, at = excluded.at, writer = excluded.writer,
         deleted = excluded.deleted WHERE (excluded.at, excluded.writer) > (at, writer)
+"""
+_UNPUBLISHED = """
+    SELECT tags.name, tags.tag, tags.digest, tags.size, tags.media_type FROM tags
+    LEFT JOIN pushed ON pushed.name = tags.name AND pushed.reference = tags.tag
+    WHERE tags.registry = ? AND (pushed.at IS NULL OR (
+        tags.checked_at > pushed.at AND (pushed.deleted OR pushed.digest <> tags.digest)))
+    LIMIT 1000
 """
 
 
@@ -54,6 +62,13 @@ class PushedNames:
 
     def all(self) -> list[PushedName]:
         return list(self._found("1"))
+
+    def unpublished(self) -> list[PushedName]:
+        """Tags of the cluster's own images that point, by the index, where no record says so yet."""
+        rows = self._database.rows(_UNPUBLISHED, (CLUSTER_REGISTRY,))
+        return [
+            PushedName(row[0], row[1], Digest.parse(row[2]), row[3], row[4], None, 0.0, b"") for row in rows
+        ]
 
     def forget_deleted(self, before: float) -> None:
         """What was deleted so long ago that nobody will bring it back."""

@@ -23,7 +23,7 @@ from blake3 import blake3
 
 from agent.content.chunk_map import ChunkMap
 from agent.content.digest import Digest, Hasher
-from agent.content.errors import ContentError, InputError
+from agent.content.errors import ContentError, DiskError, InputError
 from agent.content.reference import Repository
 from agent.store.disk_errors import disk_errors
 from agent.store.layout import pwrite_all
@@ -31,7 +31,7 @@ from agent.store.layout import pwrite_all
 MAX_UPLOADS = 1000
 _ID = re.compile(r"[0-9a-f]{32}")
 _BLOCK_BYTES = 1 << 20
-_ADMITTED_BYTES = 32 * 1024 * 1024  # asking for room reads directories: not for every block
+_MOST_AHEAD_BYTES = 32 * 1024 * 1024  # asking for room reads directories: not for every block
 _MAX_STATE_BYTES = 4096
 
 Take = Callable[[Path, Digest, int, bytes], None]
@@ -92,9 +92,7 @@ class Uploads:
 
     def append(self, upload: Upload, data: bytes | bytearray | memoryview) -> None:
         with disk_errors(f"write {len(data)} bytes of an upload", self._directory):
-            while upload.size + len(data) > upload.admitted:
-                self._admit(_ADMITTED_BYTES)
-                upload.admitted += _ADMITTED_BYTES
+            self._admit_for(upload, upload.size + len(data))
             fd = os.open(upload.path, os.O_WRONLY | os.O_CLOEXEC)
             try:
                 pwrite_all(fd, memoryview(data), upload.size)
@@ -104,6 +102,19 @@ class Uploads:
                 upload.hasher.update(data)
                 upload.hashed += len(data)
             upload.size += len(data)
+
+    def _admit_for(self, upload: Upload, size: int) -> None:
+        """Room for the upload to grow to `size`; the larger it is, the more at once, where there is so much."""
+        missing = size - upload.admitted
+        if missing <= 0:
+            return
+        ahead = min(upload.size, _MOST_AHEAD_BYTES)
+        try:
+            self._admit(missing + ahead)
+        except DiskError:
+            ahead = 0
+            self._admit(missing)
+        upload.admitted += missing + ahead
 
     def cut(self, upload: Upload, size: int) -> None:
         """Take back what came after `size`."""

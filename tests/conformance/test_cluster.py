@@ -1,6 +1,7 @@
 """What is pushed to one node is on every other at once: names through the tracker, bytes by swarm, no registry."""
 
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ import pytest
 import trio
 
 from agent.content.digest import Digest
-from agent.content.reference import CLUSTER_REGISTRY, Reference
+from agent.content.document import Descriptor, parse_document
+from agent.content.reference import CLUSTER_REGISTRY, Reference, Repository
 from agent.node.node import Node
+from agent.store.store import Store
 from tests.agent.node.cluster import open_tracker
 from tests.conformance.endpoint import (
     Client,
@@ -196,3 +199,18 @@ async def test_without_a_tracker_a_node_is_a_registry_of_its_own(tmp_path: Path)
     async with open_pushable(tmp_path / "alone") as node, open_endpoint(node) as client:
         image = await client.push(manifest_of(LAYER), "1")
         await pulls(client, image, "1")
+
+
+async def test_what_a_command_named_in_the_store_is_known_to_the_cluster(tmp_path: Path) -> None:
+    async with open_tracker() as url, open_cluster(tmp_path, url) as cluster:
+        one, two = cluster.clients
+        image, repository = manifest_of(LAYER), Repository(CLUSTER_REGISTRY, "team/app")
+        with Store(cluster.nodes[0].store.root) as beside:
+            for blob in (*image.blobs, image.body):
+                beside.put(Digest.of(blob), blob)
+            document = parse_document(image.body)
+            descriptor = Descriptor(document.media_type, image.digest, len(image.body))
+            beside.put_document(repository, descriptor, document.children)
+            beside.put_tag(repository, "loaded", descriptor, time.time())
+        await pulls(one, image, "loaded")
+        await pulls(two, image, "loaded")

@@ -5,6 +5,7 @@ import json
 import random
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import trio
@@ -22,6 +23,8 @@ from tests.conformance.endpoint import (
     described,
     index_of,
     manifest_of,
+    open_endpoint,
+    open_pushable,
 )
 from tests.fakes.http_peer import HttpPeer
 
@@ -391,3 +394,29 @@ async def test_who_is_about_to_push_is_told_unknown_at_once_though_no_upstream_a
 ) -> None:
     for path in (f"team/new/blobs/{DIGEST}", "team/new/manifests/1", f"team/new/manifests/{DIGEST}"):
         assert (await client.call("HEAD", path)).status_code == 404
+
+
+async def test_a_page_in_a_browser_pushes_nothing(client: Client) -> None:
+    for method, path in (
+        ("POST", f"team/app/blobs/uploads/?digest={DIGEST}"),
+        ("PUT", "team/app/manifests/1"),
+        ("DELETE", "team/app/manifests/1"),
+    ):
+        answer = await client.call(method, path, content=BLOB, Origin="http://evil.example")
+        assert (answer.status_code, code_of(answer)) == (403, "DENIED")
+    assert not await is_there(client)
+
+
+async def test_a_full_store_refuses_a_push_and_loses_none(tmp_path: Path) -> None:
+    kib = 1024
+    async with open_pushable(tmp_path / "node", store__quota="400KiB") as node, open_endpoint(node) as client:
+        image = await client.push(manifest_of(random.Random(1).randbytes(200 * kib)), "1")
+        large = random.Random(2).randbytes(300 * kib)
+        answer = await client.call(
+            "POST", f"team/app/blobs/uploads/?digest={Digest.of(large)}", content=large
+        )
+        assert answer.status_code == 507
+        assert "no room" in answer.text
+        for blob in image.blobs:
+            assert await is_there(client, Digest.of(blob), blob)
+        assert not list((node.store.root / "uploads").iterdir())

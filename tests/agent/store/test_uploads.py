@@ -1,6 +1,7 @@
-"""Blobs on their way from a client: each of one repository, alive after restarts, counted, expired, and whole or not."""
+"""Blobs on their way from a client: of one repository, alive after restarts, counted, expired, and whole or not."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from hypothesis import strategies as st
 from agent.content.digest import Digest
 from agent.content.document import Descriptor
 from agent.content.errors import ContentError, DiskError
+from agent.content.pushed import PushedName
 from agent.content.reference import CLUSTER_REGISTRY, Repository
 from agent.store import uploads as module
 from agent.store.store import Store, StoreLimits
 from agent.store.uploads import Upload
 from tests.agent.store.conftest import Clock
 from tests.agent.store.sample import KIB, blob
+from tests.agent.store.test_crashes import Snapshots
 
 APP = Repository(CLUSTER_REGISTRY, "team/app")
 OTHER = Repository(CLUSTER_REGISTRY, "team/other")
@@ -99,14 +102,16 @@ def test_there_is_an_end_to_open_uploads(store: Store, monkeypatch: pytest.Monke
 
 
 def test_uploads_count_against_the_quota(root: Path, clock: Clock) -> None:
-    limits = StoreLimits(quota_bytes=40 * 1024 * KIB)
+    limits = StoreLimits(quota_bytes=100 * KIB)
     with Store(root, limits, now=clock) as store:
         upload = begin(store)
-        store.uploads.append(upload, bytes(8 * 1024 * KIB))
-        assert store.usage().partial_bytes >= 8 * 1024 * KIB
+        store.uploads.append(upload, bytes(60 * KIB))
+        store.uploads.append(upload, bytes(20 * KIB))
+        assert store.usage().partial_bytes >= 80 * KIB
         second = begin(store)
         with pytest.raises(DiskError, match="no room"):
-            store.uploads.append(second, bytes(KIB))
+            store.uploads.append(second, bytes(30 * KIB))
+        store.uploads.append(second, bytes(10 * KIB))
 
 
 def test_a_pushed_blob_stays_while_its_manifest_is_on_its_way(root: Path, clock: Clock) -> None:
@@ -156,3 +161,53 @@ def test_whatever_is_appended_and_cut_the_digest_is_of_what_is_left(
 
 def _descriptor(digest: Digest, data: bytes) -> Descriptor:
     return Descriptor("application/octet-stream", digest, len(data))
+
+
+def test_a_kill_at_any_step_of_a_push_leaves_a_whole_store(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy taken before each system call that changes something is what a kill there leaves behind."""
+    digest, data = blob(70 * KIB)
+    acknowledged: list[int] = []
+    with Store(root) as store:
+        snapshots = Snapshots(root, tmp_path / "copies")
+        with monkeypatch.context() as patched:
+            for name in ("pwrite", "fsync", "rename", "unlink", "ftruncate"):
+                patched.setattr(os, name, snapshots.around(getattr(os, name)))
+            upload = begin(store)
+            store.uploads.append(upload, data)
+            store.uploads.finish(upload, digest)
+            store.link(APP, _descriptor(digest, data))
+            snapshots.take()
+            acknowledged.append(len(snapshots.taken) - 1)
+            store.pushed.put([PushedName("team/app", "1", digest, len(data), "a/b", None, 1.0, b"n" * 32)])
+            snapshots.take()
+    assert len(snapshots.taken) > 5
+    for number, copy in enumerate(snapshots.taken):
+        with Store(copy) as again:
+            for found, size in again.complete_digests():
+                assert again.verify(found)
+                assert size == len(data)
+            if number >= acknowledged[0]:
+                assert again.is_linked(APP, digest)
+                assert again.read(digest, len(data)) == data
+            left = again.uploads.find(upload.id, APP)
+            if left is not None and left.size == len(data):
+                again.uploads.finish(left, digest)
+                assert again.verify(digest)
+    with Store(snapshots.taken[-1]) as last:
+        assert last.pushed.find("team/app", "1") is not None
+
+
+def test_of_two_records_of_a_name_the_greater_stamp_stays(store: Store) -> None:
+    old = PushedName("team/app", "1", Digest.of(b"1"), 1, "a/b", None, 5.0, b"a" * 32)
+    for later in (replace(old, at=4.0), replace(old, writer=b"0" * 32, deleted=True)):
+        store.pushed.put([old])
+        store.pushed.put([later])
+        assert store.pushed.find("team/app", "1") == old
+    newest = replace(old, writer=b"b" * 32, deleted=True)
+    store.pushed.put([newest])
+    assert store.pushed.find("team/app", "1") == newest
+    assert store.pushed.repositories() == []
+    store.pushed.forget_deleted(before=6.0)
+    assert store.pushed.all() == []
