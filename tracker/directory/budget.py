@@ -4,7 +4,7 @@ A limit is halved when the registry asks for patience (429, 503), and Retry-Afte
 follows how long leases take that complete while nodes wait: as long as one more lease costs the others nothing it
 doubles in a round of them; once they take much longer than the fastest one of their size did, the registry is fully
 used, and more of them at a time would only let every chunk arrive late (its last ones all at the end, with nobody left
-to pass them on). A slow node's lease says nothing of the registry, so the best of the last few counts.
+to pass them on). A slow node's lease says nothing of the registry: fewer run only where none of the last few was fast.
 
 Races and checks are not counted against a blob's limit: what makes them necessary is that it is used up.
 """
@@ -19,8 +19,8 @@ REGISTRY_START = 16.0
 _BLOB_MOST = 64.0
 _REGISTRY_MOST = 256.0
 _LEAST_WHILE_OTHERS_WAIT = 2.0  # one under way while the next is handed out
-_GROW_ABOVE = 0.5
-_SHRINK_BELOW = 0.25  # not above: a holder busy with its neighbours takes three times as long
+_GROW_ABOVE = 0.6
+_SHRINK_BELOW = 0.4  # not above: a holder busy with its neighbours takes twice as long
 _LAST_FEW = 4
 _FASTEST_FADES_SECONDS = 120.0
 _SHORTEST_LEASE_SECONDS = 0.001
@@ -60,12 +60,12 @@ class _Limit:
             if len(self.fastest) >= _MOST_SIZES:
                 self.fastest.clear()
             fastest = self.fastest[size] = _Fastest(seconds, now)
-        self.last.append(fastest.faded(now) / seconds)
-        share = max(self.last)
+        share = fastest.faded(now) / seconds
+        self.last.append(share)
         if share >= _GROW_ABOVE:
             self.limit = min(self.limit + 1, self.most)
-        elif share < _SHRINK_BELOW:
-            self.limit = max(self.limit - 0.5, min(_LEAST_WHILE_OTHERS_WAIT, self.limit))
+        elif max(self.last) < _SHRINK_BELOW:
+            self.limit = max(self.limit - 0.5, _LEAST_WHILE_OTHERS_WAIT)
 
     def halve(self) -> None:
         self.limit = max(self.limit / 2, 1.0)

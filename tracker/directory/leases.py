@@ -170,8 +170,10 @@ class LeaseBook:
         counters, swarm = self._journal.counters, lease.swarm
         if how is LeaseEnd.COMPLETED:
             counters.leases_completed += 1
+            seconds = lease.progressed_at - lease.granted_at
+            if lease.kind is LeaseKind.NORMAL:
+                swarm.chunk_seconds = seconds / max(lease.stop - lease.start, 1)
             if swarm.waiting and swarm.chunks is not None and lease.kind is LeaseKind.NORMAL:
-                seconds = lease.progressed_at - lease.granted_at
                 self._budget.on_completed_while_others_wait(
                     swarm.digest, lease.source, lease.size_bytes, seconds, lease.progressed_at
                 )

@@ -1,7 +1,9 @@
 """Which chunks a starving node may read from the registry though they are leased or held elsewhere. Policy.
 
 Never slower than the registry alone: what a stuck lease keeps back may be raced at once; what others hold only after
-a while without any progress, which grows with the cluster, since a chunk's way through many nodes takes its rounds.
+a while without any progress, which grows with the cluster, since a chunk's way through many nodes takes its rounds, and
+with the time that a chunk takes on these lines: where the registry is no faster than they are, racing it in vain only
+delays what everybody waits for.
 """
 
 import math
@@ -12,10 +14,13 @@ from tracker.directory.swarm import Swarm
 
 _UNREACHABLE_SECONDS = 2.0
 _SECONDS_PER_DOUBLING = 0.5
+_CHUNKS_PER_DOUBLING = 2.0
 
 
-def patience_seconds(participants: int) -> float:
-    return _UNREACHABLE_SECONDS + _SECONDS_PER_DOUBLING * math.log2(max(participants, 1))
+def patience_seconds(participants: int, chunk_seconds: float) -> float:
+    """chunk_seconds: how long a chunk took to be read lately, 0 where that is not known."""
+    round_seconds = max(_SECONDS_PER_DOUBLING, _CHUNKS_PER_DOUBLING * chunk_seconds)
+    return _UNREACHABLE_SECONDS + round_seconds * math.log2(max(participants, 1))
 
 
 def raceable_bits(swarm: Swarm, member: Member, now: float) -> int:
@@ -29,6 +34,6 @@ def raceable_bits(swarm: Swarm, member: Member, now: float) -> int:
             own |= lease.bits
         elif lease.kind is LeaseKind.NORMAL and lease.is_stuck(now):
             candidates |= lease.open_bits
-    if now - member.starving_since > patience_seconds(len(swarm.members)):
+    if now - member.starving_since > patience_seconds(len(swarm.members), swarm.chunk_seconds):
         candidates |= swarm.held(now)
     return candidates & ~(member.have | swarm.raced | own)

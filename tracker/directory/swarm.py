@@ -44,6 +44,7 @@ class Swarm:
         self.passed_over_since: float | None = None
         self.banned: set[NodeId] = set()
         self.has_ranges = True
+        self.chunk_seconds = 0.0  # how long the registry took for a chunk of the last lease that was read to its end
         self.settling_until = 0.0
         self.settling_ends = 0.0
         self._held = 0

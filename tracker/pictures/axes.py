@@ -40,9 +40,7 @@ class Axes:
             canvas.text(round(self.x(value)), bottom + 12, number_text(value), align=0.5)
         for value in round_numbers(self.y_most):
             canvas.fill(self.left - 8, round(self.y(value)), 8, 2, BLACK)
-            canvas.text(
-                self.left - 14, round(self.y(value)) - 8, number_text(value) + y_unit, align=1.0
-            )
+            canvas.text(self.left - 14, round(self.y(value)) - 8, number_text(value) + y_unit, align=1.0)
 
 
 def round_numbers(most: float) -> list[float]:

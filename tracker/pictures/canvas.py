@@ -49,7 +49,9 @@ class Canvas:
             x += text_width(letter, scale) + scale
 
     def png(self) -> bytes:
-        header = struct.pack(">IIBBBBB", self.width, self.height, 8, 2, 0, 0, 0)  # 8 bits each of red, green, blue
+        header = struct.pack(
+            ">IIBBBBB", self.width, self.height, 8, 2, 0, 0, 0
+        )  # 8 bits each of red, green, blue
         pixels = zlib.compress(b"".join(b"\0" + row for row in self._rows), 9)
         return b"\x89PNG\r\n\x1a\n" + _part(b"IHDR", header) + _part(b"IDAT", pixels) + _part(b"IEND", b"")
 
