@@ -45,6 +45,14 @@ class AgentClient:
             raise self._unexpected(answer.status)
         return self._object(answer.body)
 
+    async def names_changed(self) -> None:
+        """Names of the cluster's own images were given or taken away in the store, beside the agent."""
+        answer = await self._http.request(
+            "POST", "/v1/names-changed", limit_bytes=4096, deadline_seconds=_ANSWER_SECONDS
+        )
+        if answer.status != 204:
+            raise self._unexpected(answer.status)
+
     async def pull(
         self, reference: Reference, platform: Platform | None, on_progress: OnProgress
     ) -> PullProgress:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from agent.commands.announcing import announce
 from agent.commands.local_store import local_store, told_failures
 from agent.commands.running import config_flag, load
 from agent.commands.sectioned_command import SectionedCommand
@@ -65,4 +66,5 @@ def commit(
                 raise InputError("--on is for directories: a container's image is known")
             else:
                 image_id = commit_container(store, find_container(source), wanted, options)
+            announce(settings, store)
     click.echo(json.dumps({"image_id": str(image_id), "name": name}) if as_json else str(image_id))

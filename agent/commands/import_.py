@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from agent.commands.announcing import announce
 from agent.commands.byte_progress import ByteProgress
 from agent.commands.local_store import local_store, told_failures
 from agent.commands.running import config_flag, load
@@ -75,6 +76,7 @@ def import_(
             ByteProgress("Importing") as progress,
         ):
             image_id = import_tar(store, read, wanted, options, progress)
+            announce(settings, store)
     click.echo(json.dumps({"image_id": str(image_id), "name": name}) if as_json else str(image_id))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from agent.commands.announcing import announce
 from agent.commands.byte_progress import ByteProgress
 from agent.commands.local_store import local_store, told_failures
 from agent.commands.running import config_flag
@@ -44,6 +45,7 @@ def load(file: str | None, quiet: bool, as_json: bool, config_file: Path | None,
         ByteProgress("Loading", _size_of(file), quiet=quiet) as progress,
     ):
         loaded = load_archive(store, stream.read, progress)
+        announce(settings, store)
     if as_json:
         click.echo(json.dumps([_json(one) for one in loaded]))
         return

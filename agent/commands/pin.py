@@ -9,10 +9,8 @@ from agent.commands.local_store import local_store
 from agent.commands.running import config_flag, load
 from agent.commands.sectioned_command import SectionedCommand
 from agent.images.catalog import Catalog
-from agent.images.keeping import LOCAL_PIN
+from agent.images.keeping import USER_PIN
 from agent.settings.flags import settings_flags
-
-USER_PIN = "pinned"
 
 
 @click.command(cls=SectionedCommand)
@@ -39,9 +37,7 @@ def pin(references: tuple[str, ...], as_json: bool, config_file: Path | None, **
             store.pin(image.root.digest, USER_PIN)
         if references and not as_json:
             return
-        pinned = {
-            digest for digest, reasons in store.pins().items() if any(one != LOCAL_PIN for one in reasons)
-        }
+        pinned = {digest for digest, reasons in store.pins().items() if USER_PIN in reasons}
         found = [
             (f"{catalog.shown_name(image)}:{image.tag or '<none>'}", image.root.digest)
             for image in catalog.images

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from agent.commands.announcing import announce
 from agent.commands.local_store import local_store
 from agent.commands.quantities import size_text
 from agent.commands.rmi import echo_removed, removed_json
@@ -49,6 +50,7 @@ def prune(all_images: bool, force: bool, as_json: bool, config_file: Path | None
             return
     with local_store(settings, create=True) as store:
         removed = _pruned(store, all_images=all_images)
+        announce(settings, store)
     if as_json:
         click.echo(json.dumps(removed_json(removed)))
         return

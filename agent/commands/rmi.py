@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from agent.commands.announcing import announce
 from agent.commands.exit_codes import exit_code_of
 from agent.commands.local_store import local_store
 from agent.commands.running import config_flag, load
@@ -51,6 +52,7 @@ def rmi(
             total.untagged += removed.untagged
             total.deleted += removed.deleted
             total.freed_bytes += removed.freed_bytes
+        announce(settings, store)
     if as_json:
         click.echo(json.dumps(removed_json(total)))
     sys.exit(code)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from agent.commands.announcing import announce
 from agent.commands.local_store import local_store
 from agent.commands.running import config_flag, load
 from agent.commands.sectioned_command import SectionedCommand
@@ -34,3 +35,4 @@ def tag(source: str, target: str, config_file: Path | None, **flags: object) -> 
     with local_store(settings) as store:
         name = given_name(target)
         tag_image(store, Catalog.of(store).find(source).image, name, time.time())
+        announce(settings, store)

@@ -12,6 +12,7 @@ from agent.images.names import UNTAGGED
 from agent.store.store import Store
 
 LOCAL_PIN = "made here"
+USER_PIN = "pinned"
 
 
 def keep_image(store: Store, root: Descriptor, name: Reference | None, now: float) -> None:

@@ -10,7 +10,7 @@ from agent.content.chain_id import chain_ids
 from agent.content.digest import Digest
 from agent.content.errors import InputError
 from agent.images.catalog import Catalog
-from agent.images.keeping import LOCAL_PIN
+from agent.images.keeping import LOCAL_PIN, USER_PIN
 from agent.images.local_image import LocalImage
 from agent.images.names import UNTAGGED
 from agent.store.store import Store
@@ -74,7 +74,9 @@ class Remover:
     def _forget(self, image: LocalImage, others: list[LocalImage]) -> dict[Digest, int]:
         root = image.root.digest
         if all(one.root.digest != root for one in others):
-            self._store.unpin(root, LOCAL_PIN)
+            for reason in self._store.pins().get(root, []):
+                if reason != USER_PIN:
+                    self._store.unpin(root, reason)
         repositories = [image.repository]
         if not others:
             repositories.append(UNTAGGED)
@@ -93,16 +95,16 @@ class Remover:
             )
 
     def _refuse_pinned(self, image: LocalImage, same: list[LocalImage], force: bool) -> None:
-        if not force and is_pinned(self._store, same):
+        pins = self._store.pins()
+        pinned = [one.root.digest for one in same if USER_PIN in pins.get(one.root.digest, [])]
+        if pinned and not force:
             raise InputError(f"conflict: unable to delete {_short(image)} (must be forced) - image is pinned")
-        if force:
-            for one in same:
-                for reason in self._store.pins().get(one.root.digest, []):
-                    self._store.unpin(one.root.digest, reason)
+        for digest in pinned:
+            self._store.unpin(digest, USER_PIN)
 
 
 def is_pinned(store: Store, same: list[LocalImage]) -> bool:
-    """By somebody, not only because it was made here."""
+    """By somebody, or because this node keeps it for the cluster; not only because it was made here."""
     pins = store.pins()
     return any(reason != LOCAL_PIN for one in same for reason in pins.get(one.root.digest, []))
 

@@ -3,6 +3,7 @@ may open.
 
 GET /v1/status: status.py's object. POST /v1/pull {"reference": ..., "platform": ...}: lines of JSON, PullProgress as it
 goes, the last one with "outcome": "done" or "failed" (then "error" and "kind", the class in the error tree).
+POST /v1/names-changed: names of the cluster's own images were changed in the store by another process.
 GET /metrics. A client that hangs up stops waiting for its pull; the downloads linger as anybody's do.
 """
 
@@ -19,6 +20,7 @@ from agent.http.response import BodySink, Handler, Response, plain_response
 from agent.node.node import Node
 from agent.node.pull_progress import PullProgress
 from agent.node.status import status_of
+from agent.wire.tracker_calls import SwarmReport
 
 _MAX_BODY_BYTES = 64 * 1024
 _LINE_SECONDS = 0.1
@@ -34,6 +36,10 @@ def admin_handler(node: Node) -> Handler:
                 return Response(
                     200, [("Content-Type", "application/x-ndjson")], _PullBody(node, reference, platform)
                 )
+            case "POST", "/v1/names-changed":
+                await request.read_body(_MAX_BODY_BYTES)
+                tell_what_is_here(node)
+                return Response(204, [], b"")
             case "GET", "/metrics":
                 content_type, page = node.metrics.render()
                 return Response(200, [("Content-Type", content_type)], page)
@@ -41,6 +47,16 @@ def admin_handler(node: Node) -> Handler:
                 return plain_response(404, "no such call")
 
     return handle
+
+
+def tell_what_is_here(node: Node) -> None:
+    """Another process has put images into the store: the cluster is told of the names, and of who has the bytes."""
+    node.names.tell_all_soon()
+    known = {
+        name.digest for name in node.store.pushed.all() if not name.deleted and name.writer == node.key.node
+    }
+    for digest, size in node.store.needed_by(known):
+        node.tracker.tell(SwarmReport(digest, size, complete=True))
 
 
 def progress_line(progress: PullProgress) -> dict[str, Any]:

@@ -172,6 +172,11 @@ class Store:
         """Remove a blob, whoever holds it. Descriptors that are open stay readable."""
         self._blobs.remove([digest])
 
+    def needed_by(self, roots: Iterable[Digest]) -> list[tuple[Digest, int]]:
+        """What is here of these documents and of all beneath them, and its size."""
+        graph = self._images.graph(self._records.sizes())
+        return [(one, graph.present[one]) for one in graph.closure(roots) if one in graph.present]
+
     def complete_digests(self) -> list[tuple[Digest, int]]:
         """Every complete blob and its size."""
         return list(self._records.sizes().items())
@@ -190,6 +195,10 @@ class Store:
         """durable: it survives a power cut, too."""
         if self._images.put_tag(repository, tag, descriptor, checked_at, self._now(), durable=durable):
             self._blobs.publish()
+
+    def tags(self) -> list[TagRecord]:
+        """All of them."""
+        return self._images.tags()
 
     def find_tag(self, repository: Repository, tag: str) -> TagRecord | None:
         return self._images.find_tag(repository, tag)

@@ -1,0 +1,34 @@
+"""`announce`: after a command has changed names: the cluster's records say so, and the running agent passes it on.
+
+Without an agent the records wait in the store: the next one tells them when it starts.
+"""
+
+import time
+
+import click
+
+from agent.commands.agent_client import NoAgent, open_agent_client
+from agent.commands.running import run_async
+from agent.content.errors import AgentError
+from agent.images.cluster_records import record_names
+from agent.settings.settings import Settings
+from agent.store.store import Store
+
+
+def announce(settings: Settings, store: Store) -> None:
+    """Raises DiskError. An agent that does not answer is told of, and no failure: it will know in time."""
+    from agent.node.identity import load_node_key  # signs, which takes a while to load
+
+    key = load_node_key(settings.node.data_dir, settings.security.cluster)
+    if record_names(store, bytes(key.node), time.time()):
+        run_async(_tell_agent, settings)
+
+
+async def _tell_agent(settings: Settings) -> None:
+    try:
+        async with open_agent_client(settings.admin.socket) as agent:
+            await agent.names_changed()
+    except NoAgent:
+        pass
+    except AgentError as error:
+        click.echo(f"shoal: the cluster will be told later: {error}", err=True)
