@@ -6,6 +6,7 @@ While it is away this node goes on with what it knows, and tells it all when it 
 so that any node can tell a restarted tracker.
 """
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -70,6 +71,7 @@ class ClusterNames:
         self._now_unix = now_unix
         self._absent: dict[Repository, float] = {}
         self._untold = trio.Event()
+        self._keeping = threading.Lock()
 
     # ---- asking
 
@@ -231,23 +233,29 @@ class ClusterNames:
         return replace(name, at=at)
 
     def _keep(self, names: list[PushedName]) -> None:
-        """Record what is newer, and let the index say the same."""
-        self._store.pushed.put(names)
-        for told in names:
-            repository = Repository(CLUSTER_REGISTRY, told.repository)
-            if self._store.pushed.find(told.repository, told.name) != told:
-                continue
-            if told.is_tag:
-                self._keep_tag(repository, told)
-            elif told.deleted:
-                self._forget(repository, told.digest)
+        """Record what is newer, and let the index say the same. The records come last, and with their fsync all of it
+        is safe; after a kill in between the index is ahead, as if a command had named it (local_names.py).
+        """
+        with self._keeping:
+            newer = [
+                told
+                for told in names
+                if told.is_newer_than(self._store.pushed.find(told.repository, told.name))
+            ]
+            for told in newer:
+                repository = Repository(CLUSTER_REGISTRY, told.repository)
+                if told.is_tag:
+                    self._keep_tag(repository, told)
+                elif told.deleted:
+                    self._forget(repository, told.digest)
+            self._store.pushed.put(newer)
 
     def _keep_tag(self, repository: Repository, told: PushedName) -> None:
         old, reason = self._store.find_tag(repository, told.name), pin_reason(told)
         if not told.deleted:
             if told.writer == self._node:
                 self._store.pin(told.digest, reason)
-            self._store.put_tag(repository, told.name, told.descriptor, told.at, durable=True)
+            self._store.put_tag(repository, told.name, told.descriptor, told.at)
         else:
             self._store.remove_tag(repository, told.name)
         if old is not None and (told.deleted or old.descriptor.digest != told.digest):

@@ -19,6 +19,7 @@ from agent.content.reference import Repository
 from agent.node.blobs import Blobs
 from agent.node.cluster_names import ClusterNames, pin_reason_of_digest
 from agent.node.copies import CopyRules
+from agent.node.holding import holding
 from agent.node.hop import Hop
 from agent.node.push_errors import InvalidManifest, MissingContent, WrongDigest
 from agent.node.source import Source
@@ -73,7 +74,7 @@ class ManifestPushes:
         except ContentError as error:
             raise InvalidManifest(str(error)) from None
         descriptor = Descriptor(document.media_type, own, len(body))
-        with self._store.holding([own, *(child.digest for child in document.children)]):
+        async with holding(self._store, self._hop, [own, *(child.digest for child in document.children)]):
             await self._check_children(repository, document)
             await self._hop(self._keep, repository, descriptor, body, document, not tags)
             small = body if len(body) <= MAX_INLINE_BYTES else None

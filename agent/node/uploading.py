@@ -13,6 +13,7 @@ from agent.content.document import Descriptor
 from agent.content.errors import ContentError
 from agent.content.media_types import OCTET_STREAM
 from agent.content.reference import Repository
+from agent.node.holding import holding
 from agent.node.hop import Hop
 from agent.node.push_errors import TooManyUploads, UploadBusy, UploadUnknown, WrongDigest
 from agent.node.tracker_session import TrackerSession
@@ -71,7 +72,7 @@ class Uploading:
 
     async def finish(self, upload: Upload, digest: Digest) -> None:
         """Make it a blob of its repository, and offer it to the cluster. Raises WrongDigest, DiskError."""
-        with self._store.holding([digest]):
+        async with holding(self._store, self._hop, [digest]):
             try:
                 size = await self._hop(self._store.uploads.finish, upload, digest)
             except ContentError as error:
@@ -85,7 +86,7 @@ class Uploading:
 
     async def mount(self, repository: Repository, digest: Digest, origin: Repository) -> bool:
         """Know a blob of `origin` under `repository`, too; False where that cannot be. Raises DiskError."""
-        with self._store.holding([digest]):
+        async with holding(self._store, self._hop, [digest]):
             size = self._store.size_of(digest)
             if size is None or not self._store.is_linked(origin, digest):
                 return False

@@ -75,13 +75,11 @@ class ImageIndex:
         descriptor: Descriptor,
         checked_at: float,
         now: float,
-        *,
-        durable: bool = False,
     ) -> bool:
         """True where the tag is new or points elsewhere now."""
         key = (repository.registry, repository.name, tag)
         target = (str(descriptor.digest), descriptor.media_type, descriptor.size)
-        with self._database.transaction(durable=durable) as writer:
+        with self._database.transaction() as writer:
             known = writer.execute(
                 "SELECT digest, media_type, size FROM tags WHERE registry = ? AND name = ? AND tag = ?", key
             ).fetchone()

@@ -168,9 +168,21 @@ class Store:
         """Hash a blob again; a damaged one is removed. True where it is here and whole."""
         return self._blobs.verify(digest)
 
+    def damaged(self) -> list[Digest]:
+        """What was here, turned out damaged or gone, and is not here again."""
+        return self._blobs.damaged()
+
+    def forget_damage(self, digests: Iterable[Digest]) -> None:
+        """They are here again, or nobody needs them."""
+        self._blobs.forget_damage(digests)
+
     def remove(self, digest: Digest) -> None:
         """Remove a blob, whoever holds it. Descriptors that are open stay readable."""
         self._blobs.remove([digest])
+
+    def needs_of(self, root: Digest) -> set[Digest]:
+        """The document and all beneath it, here or not, as far as known."""
+        return self._images.graph({}).closure([root])
 
     def needed_by(self, roots: Iterable[Digest]) -> list[tuple[Digest, int]]:
         """What is here of these documents and of all beneath them, and its size."""
@@ -183,17 +195,8 @@ class Store:
 
     # --- what is known ------------------------------------------------------------------------------------------
 
-    def put_tag(
-        self,
-        repository: Repository,
-        tag: str,
-        descriptor: Descriptor,
-        checked_at: float,
-        *,
-        durable: bool = False,
-    ) -> None:
-        """durable: it survives a power cut, too."""
-        if self._images.put_tag(repository, tag, descriptor, checked_at, self._now(), durable=durable):
+    def put_tag(self, repository: Repository, tag: str, descriptor: Descriptor, checked_at: float) -> None:
+        if self._images.put_tag(repository, tag, descriptor, checked_at, self._now()):
             self._blobs.publish()
 
     def tags(self) -> list[TagRecord]:

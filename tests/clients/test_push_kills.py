@@ -1,4 +1,4 @@
-"""kill -9 of an agent, again and again, while many clients push to it: what was acknowledged is there, and whole."""
+"""kill -9 of an agent, again and again, while many clients push and pull: what was acknowledged is there, and whole."""
 
 import hashlib
 import json
@@ -33,6 +33,7 @@ class Pushed:
     blobs: set[tuple[str, Digest]] = field(default_factory=set)
     manifests: dict[tuple[str, str], bytes] = field(default_factory=dict)
     failures: int = 0
+    pulls: int = 0
 
 
 async def keep_pushing(url: str, number: int, pushed: Pushed) -> None:
@@ -76,6 +77,28 @@ async def push_one(
     pushed.manifests[name, str(Digest.of(manifest))] = manifest
 
 
+async def keep_pulling(url: str, number: int, pushed: Pushed) -> None:
+    """Whatever is answered about an acknowledged push, at any moment, is right."""
+    rng = random.Random(-number)
+    async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+        while True:
+            if not pushed.manifests:
+                await trio.sleep(0.05)
+                continue
+            (name, reference), body = rng.choice(list(pushed.manifests.items()))
+            layer = json.loads(body)["layers"][0]["digest"]
+            try:
+                manifest = await client.get(f"/v2/{name}/manifests/{reference}")
+                content = await client.get(f"/v2/{name}/blobs/{layer}")
+            except httpx.HTTPError:
+                await trio.sleep(0.05)
+                continue
+            assert (manifest.status_code, manifest.content) == (200, body), manifest.text
+            assert content.status_code == 200, content.text
+            assert str(Digest.of(content.content)) == layer
+            pushed.pulls += 1
+
+
 async def push_blob(client: httpx.AsyncClient, name: str, content: bytes, in_chunks: bool) -> None:
     location = check(await client.post(f"/v2/{name}/blobs/uploads/"), 202).headers["location"]
     rest = content
@@ -104,6 +127,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+# Where a server dies in the middle httpx leaves what it was sending to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.real("curl")  # real processes; of the components, none but the smallest
 async def test_no_acknowledged_push_is_lost_however_often_the_agent_is_killed() -> None:
     pushed, kills, port = Pushed(), 0, free_port()
@@ -112,6 +138,7 @@ async def test_no_acknowledged_push_is_lost_however_often_the_agent_is_killed() 
         async with trio.open_nursery() as nursery:
             for number in range(PUSHERS):
                 nursery.start_soon(keep_pushing, url, number, pushed)
+                nursery.start_soon(keep_pulling, url, number, pushed)
             until = trio.current_time() + KILLING_SECONDS
             while trio.current_time() < until:
                 async with open_agent(scratch, port) as node:
@@ -119,11 +146,14 @@ async def test_no_acknowledged_push_is_lost_however_often_the_agent_is_killed() 
                     await node.daemon.kill()
                     kills += 1
             nursery.cancel_scope.cancel()
-        print(f"{kills} kills, {len(pushed.manifests) // 2} images, {pushed.failures} failures")
+        print(
+            f"{kills} kills, {len(pushed.manifests) // 2} images, {pushed.failures} failures, {pushed.pulls} pulls"
+        )
         async with open_agent(scratch, port) as node, httpx.AsyncClient(base_url=url) as client:
             await check_all(client, node, pushed)
     assert len(pushed.manifests) > PUSHERS
     assert pushed.failures
+    assert pushed.pulls
 
 
 async def check_all(client: httpx.AsyncClient, node: ShoalNode, pushed: Pushed) -> None:
