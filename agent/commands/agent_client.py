@@ -13,6 +13,7 @@ from typing import Any
 import trio
 
 from agent.commands.progress_json import progress_of
+from agent.content.digest import Digest
 from agent.content.errors import AgentError, ShoalError
 from agent.content.platform import Platform
 from agent.content.reference import Reference
@@ -20,6 +21,7 @@ from agent.http.client import HttpClient, StreamedAnswer
 from agent.node.pull_progress import OnProgress, PullProgress
 
 _ANSWER_SECONDS = 10.0
+_FETCH_SECONDS = 3600.0
 _SILENCE_SECONDS = 30.0  # a line comes every 0.1 s
 _MAX_STATUS_BYTES = 64 * 1024 * 1024
 _MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -52,6 +54,21 @@ class AgentClient:
         )
         if answer.status != 204:
             raise self._unexpected(answer.status)
+
+    async def fetch_again(self, digest: Digest) -> None:
+        """A blob that the store lost. Raises what the agent could not get it for."""
+        answer = await self._http.request(
+            "POST",
+            "/v1/fetch",
+            body=json.dumps({"digest": str(digest)}).encode(),
+            limit_bytes=64 * 1024,
+            deadline_seconds=_FETCH_SECONDS,
+        )
+        if answer.status != 200:
+            raise self._unexpected(answer.status)
+        outcome = self._object(answer.body)
+        if outcome.get("outcome") != "done":
+            raise _error_named(str(outcome.get("kind")), str(outcome.get("error")))
 
     async def pull(
         self, reference: Reference, platform: Platform | None, on_progress: OnProgress

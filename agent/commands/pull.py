@@ -6,7 +6,6 @@ import json
 import sys
 import time
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +13,7 @@ import click
 
 from agent.commands.agent_client import NoAgent, open_agent_client
 from agent.commands.exit_codes import exit_code_of
+from agent.commands.lone_node import with_lone_node
 from agent.commands.pull_lines import PullLines
 from agent.commands.pull_report import ending_lines, report_json
 from agent.commands.running import config_flag, fail, load, run_async
@@ -106,13 +106,8 @@ async def pull_image(
 async def _pull_alone(
     settings: Settings, reference: Reference, platform: Platform | None, on_progress: OnProgress
 ) -> PullProgress:
-    from agent.node.node import open_node  # with a running agent none of this is loaded
-    from agent.telemetry.metrics import Metrics
-
-    peer = settings.peer
-    anywhere = replace(peer, listen=replace(peer.listen, port=0), advertise=replace(peer.advertise, port=0))
     outcome: PullProgress | ShoalError
-    async with open_node(replace(settings, peer=anywhere), Metrics()) as node:
+    async with with_lone_node(settings) as node:
         try:
             outcome = await node.puller.pull(reference, platform, on_progress)
         except ShoalError as error:

@@ -3,8 +3,9 @@ may open.
 
 GET /v1/status: status.py's object. POST /v1/pull {"reference": ..., "platform": ...}: lines of JSON, PullProgress as it
 goes, the last one with "outcome": "done" or "failed" (then "error" and "kind", the class in the error tree).
-POST /v1/names-changed: names of the cluster's own images were changed in the store by another process.
-GET /metrics. A client that hangs up stops waiting for its pull; the downloads linger as anybody's do.
+POST /v1/fetch {"digest": ...}: a blob that the store lost; answered with "outcome" as above. POST /v1/names-changed:
+another process has changed names of the cluster's own images in the store. GET /metrics.
+A client that hangs up stops waiting for its pull; the downloads linger as anybody's do.
 """
 
 import json
@@ -12,11 +13,13 @@ from typing import Any
 
 import trio
 
+from agent.content.digest import Digest
 from agent.content.errors import InputError, ShoalError
 from agent.content.platform import Platform
 from agent.content.reference import Reference
 from agent.http.request import Request
 from agent.http.response import BodySink, Handler, Response, plain_response
+from agent.node.fetching_again import fetch_again
 from agent.node.node import Node
 from agent.node.pull_progress import PullProgress
 from agent.node.status import status_of
@@ -36,6 +39,8 @@ def admin_handler(node: Node) -> Handler:
                 return Response(
                     200, [("Content-Type", "application/x-ndjson")], _PullBody(node, reference, platform)
                 )
+            case "POST", "/v1/fetch":
+                return _json(await _fetch(node, await request.read_body(_MAX_BODY_BYTES)))
             case "POST", "/v1/names-changed":
                 await request.read_body(_MAX_BODY_BYTES)
                 tell_what_is_here(node)
@@ -47,6 +52,18 @@ def admin_handler(node: Node) -> Handler:
                 return plain_response(404, "no such call")
 
     return handle
+
+
+async def _fetch(node: Node, body: bytes) -> dict[str, Any]:
+    try:
+        digest = Digest.parse(json.loads(body)["digest"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError('expected {"digest": "sha256:..."}') from None
+    try:
+        await fetch_again(node, digest)
+    except ShoalError as error:
+        return {"outcome": "failed", "error": str(error), "kind": type(error).__name__}
+    return {"outcome": "done"}
 
 
 def tell_what_is_here(node: Node) -> None:

@@ -65,9 +65,10 @@ class BlobIndex:
         row = self._database.row("SELECT count(*), coalesce(sum(size), 0) FROM blobs")
         return (row[0], row[1]) if row else (0, 0)
 
-    def reconcile(self, files: Mapping[Digest, tuple[int, float]]) -> list[Digest]:
+    def reconcile(self, files: Mapping[Digest, tuple[int, float]]) -> tuple[list[Digest], list[Digest]]:
         """Make the rows say what the files are: digest to (size, mtime). Returns those whose size is another than
-        the one recorded: damaged since they were verified, and taken out of the rows."""
+        the one recorded: damaged since they were verified, and taken out of the rows; and those without a file, which
+        went without our doing (a row goes first)."""
         known = self.sizes()
         damaged = [digest for digest, (size, _) in files.items() if known.get(digest, size) != size]
         gone = known.keys() - files.keys()
@@ -77,7 +78,7 @@ class BlobIndex:
                 _delete(writer, [*gone, *damaged])
                 for digest in new:
                     _insert(writer, digest, *files[digest])
-        return damaged
+        return damaged, list(gone)
 
     # --- held by running pulls and builds ----------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from agent.content.digest import Digest
 from agent.content.errors import ContentError, DiskError
 from agent.store.blob_index import BlobIndex
 from agent.store.content_graph import Child
+from agent.store.damage import DamageList
 from agent.store.disk_errors import disk_error, disk_errors
 from agent.store.file_lock import ProcessLock
 from agent.store.index import ImageIndex
@@ -64,6 +65,7 @@ class Blobs:
         self._images = images
         self._owner = owner
         self._now = now
+        self._damage = DamageList(layout.root / "damaged")
         self.lock = ProcessLock(layout.layout_lock)
 
     def close(self) -> None:
@@ -161,10 +163,27 @@ class Blobs:
             files = {
                 digest: (status.st_size, status.st_mtime) for digest, status in self._layout.scan_blobs()
             }
-            damaged = self._records.reconcile(files)
+            damaged, lost = self._records.reconcile(files)
+            self._note_damage([*damaged, *lost])
             self.publish()
             for digest in damaged:
                 self._layout.remove(digest)
+
+    # --- what was lost ------------------------------------------------------------------------------------------
+
+    def damaged(self) -> list[Digest]:
+        """What was here, turned out damaged or gone, and is not here again."""
+        with self.lock.held(), disk_errors("read what was damaged", self._layout.root):
+            return [digest for digest in self._damage.read() if self.size_of(digest) is None]
+
+    def forget_damage(self, digests: Iterable[Digest]) -> None:
+        with self.lock.held(), disk_errors("record what is repaired", self._layout.root):
+            self._damage.remove(digests, Path(self._owner.staged_path("damaged")))
+
+    def _note_damage(self, digests: list[Digest]) -> None:
+        if digests:
+            with self.lock.held(), disk_errors("record what is damaged", self._layout.root):
+                self._damage.add(digests, Path(self._owner.staged_path("damaged")))
 
     # --- index.json ---------------------------------------------------------------------------------------------
 
@@ -215,6 +234,7 @@ class Blobs:
                 chunks.append(blake3(data).digest())
         if not digest.matches(hasher):
             self.remove([digest])
+            self._note_damage([digest])
             return False
         self._records.record_chunk_digests(digest, b"".join(chunks))
         return True

@@ -5,6 +5,7 @@
     partial/                       downloads on their way (partial_files.py)
     uploads/                       blobs that clients are pushing (uploads.py)
     staging/ owners/               small content on its way; one locked file a living process
+    damaged                        what turned out damaged and is to be fetched again (damage.py)
     index.db                       what a layout cannot say (database.py)
     layout.lock space.lock         critical sections between processes
 
