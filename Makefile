@@ -38,7 +38,7 @@ test: $(STAMP)  ## every test, with real engines where they are installed (in CI
 	$(BIN)/python -m pytest $(PYTEST)
 
 test-fast: $(STAMP)  ## what needs neither root nor real components: under 30 seconds
-	$(BIN)/python -m pytest -q -m 'not real' $(PYTEST)
+	$(BIN)/python -m pytest -q -m 'not real' -n auto $(PYTEST)
 
 check: $(STAMP)  ## format, lint, types, the rules of the house
 	$(BIN)/ruff format --check $(SOURCES)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.clients.components import missing_components
 from tests.time_limit import pytest_pyfunc_call, pytest_timeout_set_timer
@@ -14,6 +15,11 @@ from tests.time_limit import pytest_pyfunc_call, pytest_timeout_set_timer
 __all__ = ["pytest_pyfunc_call", "pytest_timeout_set_timer"]  # hooks, which pytest finds here
 
 REAL_TIMEOUT_SECONDS = 300
+
+# The same examples in every run, however slow the machine; `--hypothesis-profile=search` looks for new ones.
+settings.register_profile("shoal", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=1000)
+settings.load_profile("shoal")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
