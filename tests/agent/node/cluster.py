@@ -39,6 +39,7 @@ def node_settings(data_dir: Path, upstream_url: str, tracker_url: str, **more: s
         "tracker.url": tracker_url,
         "tracker.listen": "127.0.0.1:0",
         "store.floor_free": "0",
+        "admin.socket": "/tmp/not-opened-by-these-tests.sock",  # pytest's paths may be too long for one
         "upstreams": f"{REGISTRY}={upstream_url}",
     }
     flags |= {key.replace("__", "."): value for key, value in more.items()}
