@@ -12,7 +12,7 @@ SOURCES := agent tracker registry_proxy builder tests shoal.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-fast check format docs-check lock real-components clean
+.PHONY: help install demo up test test-fast simulate check format docs-check lock real-components clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,11 @@ test: $(STAMP)  ## every test, with real engines where they are installed (in CI
 
 test-fast: $(STAMP)  ## what needs neither root nor real components: under 30 seconds
 	$(BIN)/python -m pytest -q -m 'not real' -n auto $(PYTEST)
+
+simulate: $(STAMP)  ## how long a rollout takes, simulated (NODES= SIZE= UPLINK= REGISTRY= ZONES= CHUNKS= SCENARIO= JSON=1 PICTURES=)
+	@$(BIN)/shoal simulate $(if $(NODES),--nodes $(NODES)) $(if $(SIZE),--size $(SIZE)) $(if $(UPLINK),--uplink $(UPLINK)) \
+	  $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(ZONES),--zones $(ZONES)) $(if $(CHUNKS),--chunks $(CHUNKS)) \
+	  $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(JSON),--json) $(if $(PICTURES),--pictures $(PICTURES))
 
 check: $(STAMP)  ## format, lint, types, the rules of the house
 	$(BIN)/ruff format --check $(SOURCES)

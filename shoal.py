@@ -25,11 +25,14 @@ from registry_proxy.client_configuration import client_configuration
 _TRACKER = LazyCommand(
     "tracker.commands:tracker", "Introduce nodes to each other and lease reads of the registry."
 )
+_SIMULATE = LazyCommand(
+    "tracker.simulate:simulate", "Tell how long a rollout will take, and what it will cost the registry."
+)
 
 
 @click.group(
     cls=LazyGroup,
-    lazy={**COMMANDS, "tracker": _TRACKER},
+    lazy={**COMMANDS, "tracker": _TRACKER, "simulate": _SIMULATE},
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(VERSION, prog_name="shoal")

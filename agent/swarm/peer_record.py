@@ -10,8 +10,9 @@ class PeerRecord:
     """Bit sets are ints (bit i is chunk i).
 
     free: how many transfers it said it can take. offered: our offers that it has not answered, and since when.
-    sending: chunks on their way to it. under_way: both of these, as bits. receiving: chunks on their way from it. quiet_until: it left offers unanswered,
-    so it gets none before this time, unless it is heard of; each time in a row (`silences`) it is for longer.
+    sending: chunks on their way to it. under_way: offered and sending together, as bits. receiving: chunks on their way
+    from it. quiet_until: it left offers unanswered, so it gets none before this time, unless it is heard of; each time
+    in a row (`silences`) it is for longer.
     """
 
     node: NodeId

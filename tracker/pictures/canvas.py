@@ -1,7 +1,8 @@
-"""`Canvas`: pixels, the few things that charts are made of, and their PNG (ISO/IEC 15948: signature, IHDR, IDAT, IEND)."""
+"""`Canvas`: pixels, the few things that charts are made of, and their PNG (ISO/IEC 15948)."""
 
 import struct
 import zlib
+from itertools import pairwise
 
 from tracker.pictures.font import GLYPHS, HEIGHT, text_width
 
@@ -30,7 +31,7 @@ class Canvas:
 
     def line(self, points: list[tuple[float, float]], color: Color, thick: int = 3) -> None:
         """Through all points, from left to right."""
-        for (x1, y1), (x2, y2) in zip(points, points[1:], strict=False):
+        for (x1, y1), (x2, y2) in pairwise(points):
             steps = max(int(abs(x2 - x1)), int(abs(y2 - y1)), 1)
             for step in range(steps + 1):
                 x, y = x1 + (x2 - x1) * step / steps, y1 + (y2 - y1) * step / steps

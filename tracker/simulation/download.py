@@ -86,7 +86,7 @@ class Download:
 
     def _arm(self, due: float) -> None:
         clock = self.node.clock
-        self.timer_at = due if due > clock.now else clock.now
+        self.timer_at = max(due, clock.now)
         clock.at(self.timer_at, self._on_timer, self.timer_at)
 
     def _on_timer(self, at: float) -> None:
@@ -270,7 +270,7 @@ class Download:
     def _on_whole(self) -> None:
         self.whole_at = self.node.clock.now
         self.swarm.on_whole(self.blob.truth)
-        self.node.on_whole(self)
+        self.node.on_whole()
 
     # ---- neighbours come and go
 

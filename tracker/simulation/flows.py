@@ -138,8 +138,8 @@ def _fill(port: Port, changed: dict[Flow, None], outward: bool) -> None:
         other = flow.sink if outward else flow.source
         spare = other.rate - other.used + flow.rate
         fair = other.rate / len(other.flows)
-        limit = spare if spare > fair else fair
-        limits.append((limit if limit < flow.cap else flow.cap, flow))
+        limit = max(spare, fair)
+        limits.append((min(limit, flow.cap), flow))
     if count > 1:
         limits.sort(key=_first)
     rest = port.rate

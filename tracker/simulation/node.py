@@ -11,7 +11,6 @@ from agent.wire.tracker_calls import Suspicion
 from tracker.simulation.blob import Blob
 from tracker.simulation.download import Download
 from tracker.simulation.flows import Port
-from tracker.simulation.link import Link
 from tracker.simulation.session import Session
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ class Node:
         self._known.clear()
         self._dialling.clear()
 
-    def on_whole(self, download: Download) -> None:
+    def on_whole(self) -> None:
         if self.whole_at is None and self.is_whole and not self.is_boastful:
             self.whole_at = self.clock.now
             self.cluster.on_node_whole(self)

@@ -33,8 +33,8 @@ class _Read:
 class Reads:
     __slots__ = (
         "_download",
-        "_fallback",
         "_failures",
+        "_fallback",
         "_finished",
         "_reads",
         "done_bytes",
