@@ -3,6 +3,7 @@
 This is the seam for TLS between nodes: everything above it is the same, whatever lies below.
 """
 
+import socket
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -14,11 +15,18 @@ from agent.http.response import Bytes
 from agent.http.socket_sender import SocketSender
 
 _STALL_SECONDS = 10.0  # a neighbour that accepts no byte for so long is dead
+# More than half of Linux's first receive buffer (128 KiB) would change the window that TCP offers.
+_MOST_AT_LEAST_BYTES = 48 * 1024
+_PATIENCE_SECONDS = 0.1
 
 
 class LinkStream(Protocol):
-    async def receive_into(self, buffer: memoryview) -> int:
-        """At least one byte; 0 at the end. Raises PeerError."""
+    async def receive_into(self, buffer: memoryview, least: int = 1) -> int:
+        """At least one byte; 0 at the end. Raises PeerError.
+
+        `least`: so many are on their way; on a slow line it pays to wait a moment for them rather than to wake up for
+        every packet.
+        """
 
     async def send(self, pieces: Sequence[Bytes]) -> None:
         """Raises PeerError."""
@@ -54,12 +62,24 @@ class SocketLinkStream(_Sending):
     def __init__(self, stream: trio.SocketStream) -> None:
         super().__init__(stream, SocketSender(stream, _STALL_SECONDS))
         self._socket = stream.socket
+        self._wakes_at = 1
 
-    async def receive_into(self, buffer: memoryview) -> int:
+    async def receive_into(self, buffer: memoryview, least: int = 1) -> int:
         try:
+            if least > 1:
+                self._wake_at(min(least, _MOST_AT_LEAST_BYTES))
+                with trio.move_on_after(_PATIENCE_SECONDS):
+                    return await self._socket.recv_into(buffer)
+            self._wake_at(1)
             return await self._socket.recv_into(buffer)
         except (OSError, trio.ClosedResourceError):
             raise PeerError("the link broke") from None
+
+    def _wake_at(self, count: int) -> None:
+        """The socket counts as readable once `count` bytes are there (or the end, or an error)."""
+        if count != self._wakes_at:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+            self._wakes_at = count
 
 
 class AnyLinkStream(_Sending):
@@ -69,7 +89,7 @@ class AnyLinkStream(_Sending):
         super().__init__(stream, StreamSender(stream, _STALL_SECONDS))
         self._receiving = stream
 
-    async def receive_into(self, buffer: memoryview) -> int:
+    async def receive_into(self, buffer: memoryview, least: int = 1) -> int:  # noqa: ARG002 (as it comes)
         try:
             data = await self._receiving.receive_some(len(buffer))
         except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):

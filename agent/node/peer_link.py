@@ -279,10 +279,10 @@ class PeerLink:
             start, end = 0, end - start
             end += await self._receive(view[end:])
 
-    async def _receive(self, buffer: memoryview) -> int:
+    async def _receive(self, buffer: memoryview, least: int = 1) -> int:
         while True:
             with trio.move_on_at(self._patience_ends()) as self._waiting:
-                count = await self._stream.receive_into(buffer)
+                count = await self._stream.receive_into(buffer, least)
                 if count == 0:
                     raise PeerError("it closed the link")
                 self._patience.on_heard(trio.current_time())
@@ -304,7 +304,7 @@ class PeerLink:
         self._patience.on_bytes(taken, trio.current_time())
         position = taken
         while position < chunk.length:
-            count = await self._receive(target[position:])
+            count = await self._receive(target[position:], chunk.length - position)
             self._patience.on_bytes(count, trio.current_time())
             position += count
         self.bytes_received += chunk.length

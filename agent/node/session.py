@@ -149,6 +149,8 @@ class SwarmSession:
                 add, drop, urgent = (
                     _within(part, count) for part in (message.add, message.drop, message.urgent)
                 )
+                if message.have:
+                    self.perform(swarm.on_have(node, _within(message.have, count), now))
                 self.perform(swarm.on_want(node, add, drop, message.free, urgent, now))
             case wire.Offer():
                 self._on_offer(node, message, now)
@@ -247,15 +249,15 @@ class SwarmSession:
             self.perform(self.swarm.on_offer(node, offer.index, offer.vouch, now))
 
     def _tell(self, tell: actions.Tell) -> None:
-        """Encoded once, whatever the number of neighbours."""
-        frames = [wire.encode_frame(wire.Have(self.channel, part)) for part in _parts(tell.have)]
-        adds, drops = _parts(tell.add), _parts(tell.drop)
+        """Encoded once, whatever the number of neighbours; usually a single frame."""
+        have, adds, drops = _parts(tell.have), _parts(tell.add), _parts(tell.drop)
+        frames = [wire.encode_frame(wire.Have(self.channel, part)) for part in have[1:]]
         for number in range(max(len(adds), len(drops), 1)):
             add = adds[number] if number < len(adds) else ()
             drop = drops[number] if number < len(drops) else ()
-            frames.append(
-                wire.encode_frame(wire.Want(self.channel, add, drop, tell.free, tuple(tell.urgent)))
-            )
+            had = have[0] if have and number == 0 else ()
+            want = wire.Want(self.channel, add, drop, tell.free, tuple(tell.urgent), had)
+            frames.append(wire.encode_frame(want))
         encoded = b"".join(frames)
         for neighbour in self._neighbours.values():
             neighbour.link.send_encoded(encoded)

@@ -55,12 +55,12 @@ class Bulletin:
     @property
     def due(self) -> float:
         """When the next batch is to be told; infinity where there is no news."""
-        return self._told_at + self._batch_seconds if self._is_news(self._seen) else float("inf")
+        return self._open_at() if self._is_news(self._seen) else float("inf")
 
     def tell(self, now: float) -> Tell | None:
         """The next batch of what was observed, where one is due."""
         news = self._seen
-        if now < self._told_at + self._batch_seconds or not self._is_news(news):
+        if now < self._open_at() or not self._is_news(news):
             return None
         told, doubted = self._told, self._doubted
         self._told, self._told_at = news, now
@@ -72,6 +72,15 @@ class Bulletin:
             free=news.free,
             urgent=ChunkSet(news.urgent),
         )
+
+    def _open_at(self) -> float:
+        """All swarms of a node tell at the same moments, so that a neighbour in several of them gets one packet and
+        wakes up once."""
+        if self._told_at == _NEVER:
+            return _NEVER
+        seconds = self._batch_seconds
+        next_at = (self._told_at // seconds + 1) * seconds
+        return next_at if next_at - self._told_at > seconds / 2 else next_at + seconds
 
     def _is_news(self, news: News) -> bool:
         return (

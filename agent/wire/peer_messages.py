@@ -29,7 +29,7 @@ from agent.wire.shape import (
 from agent.wire.vouch import SIGNATURE_BYTES, VOUCH, Vouch
 
 PROTOCOL_VERSION = 1
-MAX_FRAME_BYTES = 128 * 1024  # an INTEREST with two full bitmaps, a WANT with three full lists
+MAX_FRAME_BYTES = 192 * 1024  # an INTEREST with two full bitmaps, a WANT with four full lists
 MAX_SEGMENT_BYTES = 256 * 1024
 LENGTH_BYTES = 4
 NONCE_BYTES = 32
@@ -79,13 +79,14 @@ class Have:
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """Changes of what I want, which of it is urgent, and how many transfers I can take now."""
+    """Changes of what I want, which of it is urgent, and how many transfers I can take now. `have`: as in HAVE."""
 
     channel: int
     add: tuple[int, ...]
     drop: tuple[int, ...]
     free: int
     urgent: tuple[int, ...] = ()
+    have: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,7 @@ _SHAPES: tuple[tuple[type[Message], Shape[Any]], ...] = (
     (Hello, record(Hello, uint(1 << 16), text(100), NODE_ID, octets(NONCE_BYTES, exactly=NONCE_BYTES))),
     (Interest, record(Interest, _CHANNEL, DIGEST, uint(), _BITMAP, _BITMAP, _SLOTS)),
     (Have, record(Have, _CHANNEL, _INDICES)),
-    (Want, record(Want, _CHANNEL, _INDICES, _INDICES, _SLOTS, _INDICES)),
+    (Want, record(Want, _CHANNEL, _INDICES, _INDICES, _SLOTS, _INDICES, _INDICES)),
     (Offer, record(Offer, _CHANNEL, _INDEX, optional(VOUCH))),
     (Request, record(Request, _CHANNEL, _INDEX)),
     (Chunk, record(Chunk, _CHANNEL, _INDEX, uint(MAX_CHUNK_BYTES), uint(MAX_SEGMENT_BYTES))),

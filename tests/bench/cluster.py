@@ -176,9 +176,13 @@ class ClusterRun:
     async def _skopeo(self, hosts: Hosts, registry: Registry, name: str) -> float:
         layouts, scenario = self._root / name, self._scenario
         if scenario.pattern == "update":
-            await pull_by_skopeo(hosts.nodes, [range(scenario.nodes)], f"{registry.authority}/{NAME}:1", layouts)
+            await pull_by_skopeo(
+                hosts.nodes, [range(scenario.nodes)], f"{registry.authority}/{NAME}:1", layouts
+            )
         tag = "2" if scenario.pattern == "update" else "1"
-        return await pull_by_skopeo(hosts.nodes, scenario.waves(), f"{registry.authority}/{NAME}:{tag}", layouts)
+        return await pull_by_skopeo(
+            hosts.nodes, scenario.waves(), f"{registry.authority}/{NAME}:{tag}", layouts
+        )
 
 
 def _busy_seconds() -> float:

@@ -36,9 +36,7 @@ async def measure_rates(hub: Host, registry: Registry, nodes: Sequence[Host], pa
     sender, receiver = nodes[0], nodes[1]
     from_registry = await _transfer(hub, registry.url + path)
     seed_directory = copy_of(registry.directory, "rates")
-    async with open_registry(
-        seed_directory, host=sender.address, namespace=sender.namespace
-    ) as seed:
+    async with open_registry(seed_directory, host=sender.address, namespace=sender.namespace) as seed:
         between = await _transfer(receiver, seed.url + path)
     return LinkRates(from_registry, between, between)
 

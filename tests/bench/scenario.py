@@ -16,8 +16,8 @@ PATTERNS: tuple[Pattern, ...] = ("at once", "rolling", "update")
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`update`: version 1 is everywhere, version 2 shares all layers with it but the last. `with_straight`: also without
-    Shoal, and through a pull-through cache."""
+    """`update`: version 1 is everywhere, version 2 shares all layers with it but the last. `with_straight`: also
+    without Shoal, and through a pull-through cache."""
 
     nodes: int
     image_bytes: int

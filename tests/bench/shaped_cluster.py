@@ -87,7 +87,7 @@ class ShapedCluster:
 async def open_shaped_cluster(
     hosts: Hosts, seed: Path, root: Path, upstream_url: str = "", **settings: str
 ) -> AsyncIterator[ShapedCluster]:
-    """Every node is up and knows of all the others. `seed` has what the registry serves; `upstream_url`: what the nodes
+    """Every node is up and has told the tracker so. `seed` has what the registry serves; `upstream_url`: what the nodes
     ask instead of it. `settings` as for open_shoal."""
     hub = hosts.hub
     async with (
@@ -105,7 +105,7 @@ async def open_shaped_cluster(
             for number, host in enumerate(hosts.nodes)
         )
         await start_nodes(nursery, nodes)
-        await wait_until(partial(_all_know, nodes), _MEETING_SECONDS)
+        await wait_until(partial(_all_announced, nodes), _MEETING_SECONDS)
         yield ShapedCluster(hosts, registry, tracker, nodes)
         nursery.cancel_scope.cancel()
 
@@ -123,5 +123,5 @@ async def start_nodes(nursery: trio.Nursery, nodes: tuple[BenchNode, ...]) -> No
             starting.start_soon(start, node)
 
 
-async def _all_know(nodes: tuple[BenchNode, ...]) -> bool:
-    return all([await node.knows(len(nodes)) for node in nodes])
+async def _all_announced(nodes: tuple[BenchNode, ...]) -> bool:
+    return all([await node.reaches_its_tracker() for node in nodes])

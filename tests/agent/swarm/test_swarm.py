@@ -360,6 +360,18 @@ def test_news_is_told_in_batches() -> None:
     assert only(one.on_timer(due + 1), act.Tell) == []
 
 
+def test_all_swarms_of_a_node_tell_at_the_same_moments() -> None:
+    dues = set()
+    for at in (2.001, 2.005, 2.009):
+        one = swarm()
+        join(one, ANN)
+        one.on_timer(1.0)
+        one.on_offer(ANN, 0, vouch(0), at)
+        receive(one, 1, ANN, at)
+        dues.add(one.next_timer(at))
+    assert len(dues) == 1
+
+
 def test_where_nothing_moves_neighbours_are_told_everything_anew_ever_more_rarely() -> None:
     one = swarm()
     join(one, ANN)

@@ -1,0 +1,45 @@
+"""What waits for more than the first bytes gets what there is, in time, and all of it."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+from agent.node.link_stream import SocketLinkStream
+
+
+@asynccontextmanager
+async def open_pair() -> AsyncIterator[tuple[SocketLinkStream, trio.SocketStream]]:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        other = await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1])
+        async with other, await listener.accept() as mine:
+            yield SocketLinkStream(mine), other
+
+
+async def test_fewer_bytes_than_waited_for_come_after_a_moment() -> None:
+    async with open_pair() as (stream, other):
+        await other.send_all(b"slow")
+        buffer = memoryview(bytearray(100_000))
+        with trio.fail_after(2):
+            assert await stream.receive_into(buffer, 100_000) == 4
+
+
+async def test_the_next_frame_wakes_up_at_its_first_byte() -> None:
+    async with open_pair() as (stream, other):
+        buffer = memoryview(bytearray(100_000))
+        await other.send_all(b"x" * 60_000)
+        received = 0
+        while received < 60_000:
+            received += await stream.receive_into(buffer, 60_000 - received)
+        await other.send_all(b"y")
+        with trio.fail_after(2):
+            assert await stream.receive_into(buffer) == 1
+
+
+async def test_the_end_is_noticed_while_more_is_waited_for() -> None:
+    async with open_pair() as (stream, other):
+        other.socket.shutdown(socket.SHUT_WR)
+        with trio.fail_after(2):
+            assert await stream.receive_into(memoryview(bytearray(10)), 10) == 0
