@@ -141,17 +141,17 @@ class _Endpoint:
         try:
             return await answer_manifest(self._images, own or wanted.repository, wanted.target, request)
         except SourceError as error:
-            if wanted.own is None or request.method != "HEAD":
-                raise
-            # Whoever is about to push looks first, and takes anything but "unknown" for a reason not to.
-            raise NotFound(str(error)) from None
+            raise _unknown_to_all(wanted, own, error) from None
 
     async def _blob(self, wanted: BlobRequest, request: Request) -> Response:
         own = await self._own(wanted, now=False)
         if own is None and wanted.own is not None and request.method == "HEAD":
             # A push looks which layers it may skip; no client of a mirror asks so. It must not wait for an upstream.
             raise NotFound(f"the cluster has no blob {wanted.digest} in {wanted.own.name}")
-        return await answer_blob(self._images, own or wanted.repository, wanted.digest, request)
+        try:
+            return await answer_blob(self._images, own or wanted.repository, wanted.digest, request)
+        except SourceError as error:
+            raise _unknown_to_all(wanted, own, error) from None
 
     async def _listing(self, wanted: TagsRequest | ReferrersRequest) -> Response:
         own = await self._own(wanted, now=True)
@@ -161,6 +161,18 @@ class _Endpoint:
         if isinstance(wanted, ReferrersRequest):
             return await answer_referrers(self._pushes, wanted, own)
         return await answer_tags(self._pushes, wanted, wanted.own)
+
+
+def _unknown_to_all(
+    wanted: ManifestRequest | BlobRequest, own: Repository | None, error: SourceError
+) -> ShoalError:
+    """Who names no registry is answered for the cluster, too, and the cluster has no such thing: that the default
+    upstream does not answer either makes it no less unknown. (Whoever is about to push takes anything but 404 for a
+    reason not to; Docker goes on to its next registry after any error.)
+    """
+    if own is not None or wanted.own is None:
+        return error
+    return NotFound(f"the cluster has no repository {wanted.own.name}, and {error}")
 
 
 def _check_sender(wanted: RegistryRequest, request: Request) -> None:

@@ -103,8 +103,7 @@ def parse_request(method: str, path: str, query: str, default_registry: str) -> 
 def _upload(method: str, repository: Repository, upload: str, fields: Query) -> RegistryRequest:
     if not upload:
         _check_method(method, ("POST",))
-        mount = fields.digest("mount")
-        return UploadBegin(repository, fields.digest("digest"), mount, _origin(fields) if mount else None)
+        return UploadBegin(repository, fields.digest("digest"), *_mount(fields))
     match method:
         case "GET":
             return UploadStatus(repository, upload)
@@ -121,12 +120,15 @@ def _upload(method: str, repository: Repository, upload: str, fields: Query) -> 
             raise _unsupported(f"{method[:20]} is not for uploads", 405, ("GET", "PATCH", "PUT", "DELETE"))
 
 
-def _origin(fields: Query) -> Repository | None:
-    """None for a name that no repository of the cluster can have: there is nothing to mount from."""
+def _mount(fields: Query) -> tuple[Digest | None, Repository | None]:
+    """Nothing is mounted from a name that no repository of the cluster can have."""
+    digest, origin = fields.digest("mount"), fields.text("from")
+    if digest is None or not origin:
+        return digest, None
     try:
-        return Repository.of(CLUSTER_REGISTRY, fields.text("from") or "")
+        return digest, Repository.of(CLUSTER_REGISTRY, origin)
     except InputError:
-        return None
+        return None, None
 
 
 def _manifest(method: str, names: _Names, reference: str, fields: Query) -> RegistryRequest:

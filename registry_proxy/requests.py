@@ -61,7 +61,7 @@ class ReferrersRequest:
 
 @dataclass(frozen=True, slots=True)
 class UploadBegin:
-    """digest: the body is the whole blob. mount: rather know this blob of `origin` here, too."""
+    """digest: the body is the whole blob. mount: rather know this blob of `origin` (None: of wherever) here, too."""
 
     repository: Repository
     digest: Digest | None = None

@@ -52,8 +52,8 @@ async def answer_upload(uploading: Uploading, wanted: UploadRequest, request: Re
 async def _begin(uploading: Uploading, wanted: UploadBegin, request: Request) -> Response:
     if wanted.digest is not None:
         return await _take_whole(uploading, wanted.repository, wanted.digest, request)
-    mount, origin = wanted.mount, wanted.origin
-    if mount is not None and origin is not None and await uploading.mount(wanted.repository, mount, origin):
+    mount = wanted.mount
+    if mount is not None and await uploading.mount(wanted.repository, mount, wanted.origin):
         return _created(wanted.repository, mount)
     return Response(202, [*_progress(await uploading.begin(wanted.repository)), _NO_BODY])
 

@@ -84,11 +84,18 @@ class Uploading:
     def cancel(self, upload: Upload) -> None:
         self._store.uploads.discard(upload)
 
-    async def mount(self, repository: Repository, digest: Digest, origin: Repository) -> bool:
-        """Know a blob of `origin` under `repository`, too; False where that cannot be. Raises DiskError."""
+    async def mount(self, repository: Repository, digest: Digest, origin: Repository | None) -> bool:
+        """Know a blob of `origin` (None: of any of the cluster's own repositories, which whoever may push may read)
+        under `repository`, too; False where that cannot be. Raises DiskError.
+        """
         async with holding(self._store, self._hop, [digest]):
             size = self._store.size_of(digest)
-            if size is None or not self._store.is_linked(origin, digest):
+            if size is None or not self._is_known(digest, origin):
                 return False
             await self._hop(self._store.link, repository, Descriptor(OCTET_STREAM, digest, size))
             return True
+
+    def _is_known(self, digest: Digest, origin: Repository | None) -> bool:
+        if origin is not None:
+            return self._store.is_linked(origin, digest)
+        return any(one.is_of_cluster for one in self._store.repositories_of(digest))

@@ -165,14 +165,15 @@ async def test_an_upload_that_is_not_there_is_404(client: Client) -> None:
 
 async def test_a_blob_is_mounted_from_where_it_is_known_and_only_from_there(client: Client) -> None:
     await client.push_blob(BLOB, "team/base")
-    for mount in (f"mount={DIGEST}&from=team/nothing", f"mount={DIGEST}", f"mount={NONE}&from=team/base"):
+    for mount in (f"mount={DIGEST}&from=team/nothing", f"mount={NONE}", f"mount={NONE}&from=team/base"):
         answer = await client.call("POST", f"team/app/blobs/uploads/?{mount}")
         assert answer.status_code == 202
         assert "/blobs/uploads/" in answer.headers["location"]
         assert not await is_there(client)
-    answer = await client.call("POST", f"team/app/blobs/uploads/?mount={DIGEST}&from=team/base")
-    assert (answer.status_code, answer.headers["location"]) == (201, f"/v2/team/app/blobs/{DIGEST}")
-    assert await is_there(client)
+    for name, origin in (("team/app", "&from=team/base"), ("team/other", "")):
+        answer = await client.call("POST", f"{name}/blobs/uploads/?mount={DIGEST}{origin}")
+        assert (answer.status_code, answer.headers["location"]) == (201, f"/v2/{name}/blobs/{DIGEST}")
+        assert (await client.call("GET", f"{name}/blobs/{DIGEST}")).content == BLOB
 
 
 async def test_a_blob_of_another_repository_is_not_read_without_mounting_it(client: Client) -> None:
@@ -393,7 +394,10 @@ async def test_who_is_about_to_push_is_told_unknown_at_once_though_no_upstream_a
     client: Client,
 ) -> None:
     for path in (f"team/new/blobs/{DIGEST}", "team/new/manifests/1", f"team/new/manifests/{DIGEST}"):
-        assert (await client.call("HEAD", path)).status_code == 404
+        for method in ("HEAD", "GET"):
+            assert (await client.call(method, path)).status_code == 404
+    for path in ("library/new/manifests/1", "team/new/manifests/1?ns=registry.example"):
+        assert (await client.call("GET", path)).status_code == 502
 
 
 async def test_a_page_in_a_browser_pushes_nothing(client: Client) -> None:

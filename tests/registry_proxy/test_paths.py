@@ -233,7 +233,7 @@ UPLOADS = "/v2/team/app/blobs/uploads"
             UploadBegin(APP, None, DIGEST, Repository(CLUSTER_REGISTRY, "team/base")),
         ),
         ("POST", f"{UPLOADS}/", f"mount=sha256:{HEX}", UploadBegin(APP, None, DIGEST)),
-        ("POST", f"{UPLOADS}/", f"mount=sha256:{HEX}&from=../x", UploadBegin(APP, None, DIGEST)),
+        ("POST", f"{UPLOADS}/", f"mount=sha256:{HEX}&from=../x", UploadBegin(APP)),
         ("GET", f"{UPLOADS}/some-id", "", UploadStatus(APP, "some-id")),
         ("PATCH", f"{UPLOADS}/some-id", "", UploadAppend(APP, "some-id")),
         ("PUT", f"{UPLOADS}/some-id", f"digest=sha256:{HEX}", UploadFinish(APP, "some-id", DIGEST)),
