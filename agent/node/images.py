@@ -49,7 +49,7 @@ class Images:
 
     async def resolve(self, repository: Repository, tag: str) -> Resolved:
         if repository.is_of_cluster:
-            await self._local_names.publish_new()
+            await self._local_names.publish_if_new(repository, tag)
             return await self._names.resolve(repository, tag)
         return await self._tags.resolve(repository, tag)
 

@@ -13,6 +13,7 @@ from agent.content.digest import Digest
 from agent.content.document import MAX_PUSHED_DOCUMENT_BYTES, parse_document
 from agent.content.errors import ContentError, DiskError
 from agent.content.pushed import PushedName
+from agent.content.reference import Repository
 from agent.node.all_of import all_of
 from agent.node.cluster_names import ClusterNames
 from agent.node.hop import Hop
@@ -34,20 +35,34 @@ class LocalNames:
         self._hop = hop
 
     async def run(self) -> None:
+        seen = None
         while True:
-            await trio.sleep(_LOOK_SECONDS)
             try:
-                await self.publish_new()
+                changes = await self._hop(self._store.pushed.changes_elsewhere)
+                if changes != seen:
+                    await self.publish_new()
+                    seen = changes
             except DiskError as error:
                 _log.warning("names cannot be looked at", reason=str(error))
+            await trio.sleep(_LOOK_SECONDS)
+
+    async def publish_if_new(self, repository: Repository, tag: str) -> None:
+        """Raises DiskError."""
+        named, known = self._store.find_tag(repository, tag), self._store.pushed.find(repository.name, tag)
+        if named is None:
+            return
+        if known is None or (
+            named.checked_at > known.at and (known.deleted or known.digest != named.descriptor.digest)
+        ):
+            await self.publish_new()
 
     async def publish_new(self) -> None:
         """Raises DiskError."""
-        for tag in await self._hop(self._store.pushed.unpublished):
-            parts = await self._hop(all_of, self._store, tag.descriptor)
-            for part in parts:
-                self._tracker.tell(SwarmReport(part.digest, part.size, complete=True))
-            await self._names.publish(await self._hop(self._with_digest, tag))
+        while tags := await self._hop(self._store.pushed.unpublished):
+            for tag in tags:
+                for part in await self._hop(all_of, self._store, tag.descriptor):
+                    self._tracker.tell(SwarmReport(part.digest, part.size, complete=True))
+                await self._names.publish(await self._hop(self._with_digest, tag))
 
     def _with_digest(self, tag: PushedName) -> Iterable[PushedName]:
         """The tag, and the manifest under its digest."""

@@ -78,6 +78,11 @@ class Database:
         found = self.rows(sql, parameters)
         return found[0] if found else None
 
+    def changes_elsewhere(self) -> int:
+        """A number that is another one after another process has changed something (sqlite.org, data_version)."""
+        with self._write_lock, self._errors():
+            return int(self._writer.execute("PRAGMA data_version").fetchone()[0])
+
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
         """All or nothing, alone among writers. durable: with all before it, safe from a power cut. Raises DiskError."""

@@ -63,6 +63,10 @@ class PushedNames:
     def all(self) -> list[PushedName]:
         return list(self._found("1"))
 
+    def changes_elsewhere(self) -> int:
+        """A number that is another one after another process has changed the index."""
+        return self._database.changes_elsewhere()
+
     def unpublished(self) -> list[PushedName]:
         """Tags of the cluster's own images that point, by the index, where no record says so yet."""
         rows = self._database.rows(_UNPUBLISHED, (CLUSTER_REGISTRY,))

@@ -214,3 +214,19 @@ async def test_what_a_command_named_in_the_store_is_known_to_the_cluster(tmp_pat
             beside.put_tag(repository, "loaded", descriptor, time.time())
         await pulls(one, image, "loaded")
         await pulls(two, image, "loaded")
+
+
+async def test_a_name_given_by_another_process_is_told_without_being_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.node.local_names._LOOK_SECONDS", 0.05)
+    async with open_tracker() as url, open_cluster(tmp_path, url) as cluster:
+        image = await cluster.clients[0].push(manifest_of(LAYER), "1")
+        with Store(cluster.nodes[0].store.root) as beside:
+            tag = beside.find_tag(Repository(CLUSTER_REGISTRY, "team/app"), "1")
+            assert tag is not None
+            beside.put_tag(tag.repository, "again", tag.descriptor, time.time())
+        with trio.fail_after(10):
+            while (await cluster.clients[1].call("HEAD", "team/app/manifests/again")).status_code != 200:
+                await trio.sleep(0.02)
+        await pulls(cluster.clients[1], image, "again")
