@@ -48,6 +48,10 @@ COMMANDS: dict[str, LazyCommand] = {
         "agent.commands.commit:commit",
         "Make an image of what changed in a container or a directory, and print its ID.",
     ),
+    "copy": LazyCommand(
+        "agent.commands.copy:copy",
+        "Copy an image; configs and layers stay as they are, byte for byte, and so does the image ID.",
+    ),
     "store": LazyCommand(
         "agent.commands.store:store",
         "Explain this node's store by what is in it: from a name to a manifest, a config, layers, chain IDs.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from agent.content import media_types
 from agent.content.digest import Digest
 from agent.content.document import Descriptor, Document
-from agent.content.errors import ContentError
+from agent.content.errors import ContentError, NotFound
 from agent.content.image_config import MAX_CONFIG_BYTES, parse_image_config
 from agent.images.archive_files import ArchiveFiles, OnBytes, read_small, stage_archive, unseen
 from agent.images.archive_images import ArchivedImage, archived_images, document_of
@@ -41,12 +41,14 @@ def load_archive(
     on_bytes: OnBytes = unseen,
     *,
     keep_names: bool = True,
+    only: str = "",
     limits: BombLimits = DEFAULT_LIMITS,
 ) -> list[Loaded]:
     """`read`: the archive, maybe compressed; read to its end. `keep_names` False: the images come under no name.
+    `only`: the image of this name alone, "" for all.
 
     Raises ContentError for an archive that is damaged, ambiguous or hostile, InputError for a name in it that is none,
-    DiskError.
+    NotFound where `only` is not in it, DiskError.
     """
     with store.staging() as staging:
         stream = open_plain(read, limits)
@@ -54,13 +56,24 @@ def load_archive(
         while stream.read(PIECE_BYTES):  # whoever writes into the pipe wants to get rid of all of it
             pass
         loader = _Loader(store, files, staging, limits)
-        images = [loader.prepare(image) for image in archived_images(files)]
+        images = [loader.prepare(image) for image in _wanted(archived_images(files), only)]
         if not images:
             raise ContentError("the archive has no images")
         for image in images:
             for name in image.names:
                 archived_name(name)
         return [loader.keep(image, keep_names) for image in images]
+
+
+def _wanted(images: list[ArchivedImage], only: str) -> list[ArchivedImage]:
+    if not only:
+        return images
+    meant = archived_name(only)
+    found = [one for one in images if any(name == only or archived_name(name) == meant for name in one.names)]
+    if not found:
+        known = ", ".join(name for one in images for name in one.names) or "none with a name"
+        raise NotFound(f"the archive has no image {only}; it has {known}")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,27 @@ class Puller:
             await self._fetch(reference, progress, on_progress)
         return progress
 
+    async def pull_everything(self, reference: Reference) -> None:
+        """All that a reference leads to, of an index every platform and what else it names. Raises ShoalError."""
+        digest = reference.digest
+        if digest is None:
+            resolved = await self._images.resolve(reference.repository, reference.tag or "latest")
+            digest = resolved.descriptor.digest
+        with self._store.holding([digest]):
+            await self._fetch_beneath(reference, digest)
+
+    async def _fetch_beneath(self, reference: Reference, digest: Digest) -> None:
+        _, document = await self._images.load_document(reference.repository, digest)
+        for child in document.manifests:
+            await self._fetch_beneath(reference, child.digest)
+        source = Source(reference.repository, "blobs")
+        for blob in () if document.is_index else document.children:
+            if self._store.size_of(blob.digest) is None:
+                async with self._blobs.open_download(blob.digest, source, blob.size) as download:
+                    await download.wait_ended()
+                if download.failure is not None:
+                    raise download.failure
+
     async def _documents(
         self, reference: Reference, digest: Digest, platform: Platform
     ) -> tuple[list[Digest], list[Descriptor]]:
