@@ -81,6 +81,7 @@ class ShapedCluster:
     registry: Registry
     tracker: ShoalTracker
     nodes: tuple[BenchNode, ...]
+    nursery: trio.Nursery  # where the nodes run
 
 
 @asynccontextmanager
@@ -106,7 +107,7 @@ async def open_shaped_cluster(
         )
         await start_nodes(nursery, nodes)
         await wait_until(partial(_all_announced, nodes), _MEETING_SECONDS)
-        yield ShapedCluster(hosts, registry, tracker, nodes)
+        yield ShapedCluster(hosts, registry, tracker, nodes, nursery)
         nursery.cancel_scope.cancel()
 
 
