@@ -38,7 +38,7 @@ test: $(STAMP)  ## every test, with real engines where they are installed (in CI
 	$(BIN)/python -m pytest $(PYTEST)
 
 test-fast: $(STAMP)  ## what needs neither root nor real components: under 30 seconds
-	$(BIN)/python -m pytest -q -m 'not real' -n auto $(PYTEST)
+	$(BIN)/python -m pytest -q -m 'not real and not slow' -n auto $(PYTEST)
 
 simulate: $(STAMP)  ## how long a rollout takes, simulated (NODES= SIZE= UPLINK= REGISTRY= ZONES= CHUNKS= SCENARIO= JSON=1 PICTURES=)
 	@$(BIN)/shoal simulate $(if $(NODES),--nodes $(NODES)) $(if $(SIZE),--size $(SIZE)) $(if $(UPLINK),--uplink $(UPLINK)) \

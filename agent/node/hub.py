@@ -151,15 +151,19 @@ class SwarmHub:
 
     def meet(self, session: SwarmSession, peers: Iterable[PeerAddress]) -> None:
         """Neighbours that the tracker named: greet those linked already, dial the others."""
-        for peer in peers:
+        named = list(peers)
+        for peer in named:
             session.add_candidate(peer.node, peer.address)
+            if peer.take_only:
+                session.swarm.take_only(peer.node)
+        needed = {peer.node for peer in named if peer.take_only}
         for node, address in list(session.candidates.items()):
             if node in session.neighbours:
                 continue
             link = self.links.get(node)
             if link is not None:
                 self._greet(session, link)
-            elif len(session.neighbours) < self._neighbours:
+            elif node in needed or len(session.neighbours) < self._neighbours:
                 self.links.dial(node, address)
 
     # ---- LinkHandler

@@ -75,6 +75,7 @@ class Swarm:
         self._peers: dict[NodeId, PeerRecord] = {}
         self._senders: dict[int, NodeId] = {}
         self._unvouched = 0
+        self._take_only: set[NodeId] = set()
         self._belied = 0
         self._uploads = Uploads(self._all, policy, rng)
         self._urgent = 0
@@ -140,8 +141,15 @@ class Swarm:
         peer.on_heard()
         peer.have = have.bits & self._all
         peer.want = want.bits & self._all & ~peer.have
-        peer.free = free
+        peer.free = 0 if node in self._take_only else free
         return self._settle(now)
+
+    def take_only(self, node: NodeId) -> None:
+        """Send nothing to this node, whatever it wants: it is in another zone, whose importer brings that there."""
+        self._take_only.add(node)
+        peer = self._peers.get(node)
+        if peer is not None:
+            peer.free = 0
 
     def on_leave(self, node: NodeId, now: float) -> list[Action]:
         """The neighbour left the swarm, or its link is gone: what it was sending is wanted again."""
@@ -166,7 +174,7 @@ class Swarm:
         peer.on_heard()
         peer.have &= ~add.bits
         peer.want = (peer.want & ~drop.bits | add.bits) & self._all
-        peer.free = free
+        peer.free = 0 if node in self._take_only else free
         peer.urgent = urgent.bits & self._all
         return self._serve(now) if free and self._uploads.has_room else []
 

@@ -115,9 +115,12 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class PeerAddress:
+    """take_only: link with it whatever links there are, and send it nothing: it is in another zone, and gets it there."""
+
     node: NodeId
     address: str
     complete: bool
+    take_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +278,7 @@ _SWARM_ANSWER = record(
     DIGEST,
     _SIZE,
     uint(),
-    listing(record(PeerAddress, NODE_ID, _ADDRESS, FLAG), 100),
+    listing(record(PeerAddress, NODE_ID, _ADDRESS, FLAG, FLAG), 100),
     listing(record(Lease, _LEASE_ID, _INDEX, _INDEX, seconds(), FLAG), 100),
     listing(_CLAIM, _MAX_CLAIMS),
     uint(),

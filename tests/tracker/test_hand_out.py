@@ -42,19 +42,22 @@ def test_a_node_that_wants_no_peers_gets_none(tracker: Tracker) -> None:
 
 
 @pytest.mark.parametrize("count", [60, 500])
-def test_half_are_near_and_the_rest_come_from_everywhere(tracker: Tracker, count: int) -> None:
-    nodes = populate(tracker, count, zones=10)
+def test_neighbours_are_of_the_same_zone(tracker: Tracker, count: int) -> None:
+    nodes = populate(tracker, count, zones=4)
     zone_of = {node.node: node.zone for node in nodes}
+    nodes[33].peers_wanted = 12
+    nodes[33].call(tracker, 1)
+    assert [zone_of[peer.node] for peer in nodes[33].swarm.peers] == ["zone-1"] * 12
+
+
+def test_without_zones_half_are_of_the_same_rack_and_the_rest_come_from_everywhere(tracker: Tracker) -> None:
+    nodes = populate(tracker, 500)
+    rack_of = {node.node: node.rack for node in nodes}
     nodes[11].peers_wanted = 12
-    near = far = 0
-    for n in range(20):
-        nodes[11].call(tracker, 1 + n / 10)
-        zones = [zone_of[peer.node] for peer in nodes[11].swarm.peers]
-        assert len(zones) == 12
-        near += zones.count("zone-1")
-        far += len(zones) - zones.count("zone-1")
-    assert near >= 20 * 5
-    assert far >= 20 * 3
+    nodes[11].call(tracker, 1)
+    racks = [rack_of[peer.node] for peer in nodes[11].swarm.peers]
+    assert len(racks) == 12
+    assert 6 <= racks.count(nodes[11].rack) <= 9
 
 
 def test_the_same_rack_comes_before_the_same_zone(tracker: Tracker) -> None:

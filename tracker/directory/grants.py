@@ -34,7 +34,7 @@ class LeaseGrants:
         self, swarm: Swarm, member: Member, interval_seconds: float, now: float
     ) -> tuple[LeaseRecord, ...]:
         """What `member`, who calls now, is given. `interval_seconds`: how often nodes in need call."""
-        if member.refused or member.leases_wanted == 0:
+        if member.refused or member.leases_wanted == 0 or not swarm.border.may_read(member):
             swarm.set_waiting(member, False)
             return ()
         given: list[LeaseRecord] = []

@@ -1,6 +1,7 @@
 """Which members of a swarm a node is told as peers. Policy.
 
-Half of them near (same rack, then same zone), half by chance, some of the whole complete; nobody banned, gone, or the
+Half of them near (same rack, then same zone), half by chance, some of the whole complete; where there are several zones
+all of them are of the asker's own, and what comes from the others is border.py's; nobody banned, gone, or the
 asker itself (the swarm's lists hold no other). At least LEAST where there are so many: the swarm slows down with fewer
 neighbours than ten. The cost grows with what is handed out, not with the swarm.
 """
@@ -27,10 +28,13 @@ def pick_peers(
     wanted = min(max(wanted, LEAST), MOST)
     own = swarm.members.get(asker)
     draw = _Draw(asker, own is not None and own.complete, rng)
+    local = swarm.by_zone.get(zone) if zone and swarm.border.is_drawn else None
     if rack:
         draw.take(wanted // 2, swarm.by_rack.get((zone, rack)))
     if zone:
-        draw.take(wanted // 2, swarm.by_zone.get(zone))
+        draw.take(wanted if local else wanted // 2, swarm.by_zone.get(zone))
+    if local:
+        return list(draw.chosen)
     if own is not None and own.complete:
         draw.take(wanted, swarm.incomplete)
     else:

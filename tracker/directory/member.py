@@ -45,6 +45,7 @@ class Member:
     source: str = ""
     refused: bool = False
     starving_since: float | None = None
+    told: set[NodeId] = field(default_factory=set)  # gateways of other zones (border.py)
     stalled_until: float = 0.0  # its lease ran out: others first
 
     @property

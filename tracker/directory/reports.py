@@ -218,6 +218,7 @@ class Reports:
         now: float,
     ) -> SwarmAnswer:
         """`each_seconds`: how often nodes in need call."""
+        swarm.border.review(member, now)
         is_inline = not member.complete and swarm.digest in self._bodies
         granted = () if is_inline else self._grants.grant(swarm, member, each_seconds, now)
         claims, cursor = self._claims(swarm, report, member.complete or is_inline, room)
@@ -273,7 +274,12 @@ class Reports:
     def _peers(
         self, swarm: Swarm, node: NodeId, zone: str, rack: str, report: SwarmReport
     ) -> tuple[PeerAddress, ...]:
+        own = swarm.members.get(node)
+        border = () if own is None else swarm.border.imports_from(own)
         return tuple(
+            PeerAddress(peer.record.node, peer.record.address, peer.complete, take_only=True)
+            for peer in border
+        ) + tuple(
             PeerAddress(peer.record.node, peer.record.address, peer.complete)
             for peer in pick_peers(swarm, node, zone, rack, report.peers_wanted, self._rng)
         )

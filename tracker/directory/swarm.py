@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from agent.content.chunk_map import ChunkMap
 from agent.content.digest import Digest
 from agent.wire.node_id import NodeId
+from tracker.directory.border import Border
 from tracker.directory.claims import ClaimLog
 from tracker.directory.member import Member, NodeRecord
 from tracker.directory.pick_list import PickList
@@ -34,6 +35,7 @@ class Swarm:
         self.complete: PickList[Member] = PickList()
         self.by_zone: dict[str, PickList[Member]] = {}
         self.by_rack: dict[tuple[str, str], PickList[Member]] = {}
+        self.border = Border(self.by_zone)
         self.claims = ClaimLog(epoch)
         self.leases: dict[int, LeaseRecord] = {}
         self.leased = 0
@@ -44,7 +46,9 @@ class Swarm:
         self.passed_over_since: float | None = None
         self.banned: set[NodeId] = set()
         self.has_ranges = True
-        self.chunk_seconds = 0.0  # how long the registry took for a chunk of the last lease that was read to its end
+        self.chunk_seconds = (
+            0.0  # how long the registry took for a chunk of the last lease that was read to its end
+        )
         self.settling_until = 0.0
         self.settling_ends = 0.0
         self._held = 0

@@ -88,11 +88,12 @@ class Cluster:
         return Link(one, two, self.latency(one.node, two.node), rate, scenario.hardship.loss, self.rng)
 
     def is_blocked(self, one: Node, two: Node) -> bool:
-        """The first importers of a starved zone cannot reach the others."""
+        """Every other node of a starved zone cannot reach the other zones, its first importer among them."""
         if not self.scenario.zones.starved or one.zone == two.zone:
             return False
-        last = f"zone-{self.scenario.zones.zones - 1}"
-        return any(node.zone == last and node.started_at == 0.0 for node in (one, two))
+        zones = self.scenario.zones.zones
+        last = f"zone-{zones - 1}"
+        return any(node.zone == last and (node.number // zones % 2 == 0) for node in (one, two))
 
     def call_tracker(
         self, call: Announce, answer: Callable[[AnnounceAnswer], None], failed: Callable[[], None]

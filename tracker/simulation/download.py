@@ -275,12 +275,16 @@ class Download:
     # ---- neighbours come and go
 
     def meet(self, peers: Iterable[PeerAddress]) -> None:
+        needed = set()
         for peer in peers:
             self.candidates[peer.node] = None
+            if peer.take_only:
+                self.swarm.take_only(peer.node)
+                needed.add(peer.node)
         wanted = self.node.cluster.scenario.neighbours
         for node in list(self.candidates):
             if node not in self.neighbours:
-                self.node.dial(self, node, len(self.neighbours) < wanted)
+                self.node.dial(self, node, node in needed or len(self.neighbours) < wanted)
 
     def on_link_down(self, link: Link) -> None:
         peer = link.other(self).node.id
