@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -225,3 +228,25 @@ def test_looking_makes_no_store(shoal: LocalShell) -> None:
     assert shoal.lines("images", "-q") == []
     assert "there are no images yet" in shoal.run("inspect", "app", code=3).stderr
     assert not shoal.data_dir.exists()
+
+
+def test_a_full_disk_is_told_in_a_line_and_leaves_nothing(shoal: LocalShell, tmp_path: Path) -> None:
+    """A file cannot grow beyond the limit: what the kernel says then is what it says of a full disk."""
+    archive = tmp_path / "big.tar"
+    archive.write_bytes(tar(*docker_members(ArchivedSample([tar(file("big", b"x" * 500_000))]), "big:1")))
+    code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)); import shoal; shoal.main()"
+    environment = {**os.environ, "SHOAL_NODE_DATA_DIR": str(shoal.data_dir), "SHOAL_CONFIG": os.devnull}
+    done = subprocess.run(
+        [sys.executable, "-c", code, "load", "-i", str(archive)],
+        cwd=Path(__file__).parents[3],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 6
+    assert done.stderr.startswith("shoal: cannot stage")
+    assert "free some space there" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert shoal.lines("images", "-q") == []
+    assert list((shoal.data_dir / "store/staging").iterdir()) == []
