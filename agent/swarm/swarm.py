@@ -171,8 +171,10 @@ class Swarm:
         peer = self._peers.get(node)
         if peer is None:
             return []
-        peer.on_heard()
-        peer.have &= ~add.bits
+        if peer.silences:
+            peer.on_heard()
+        if add:
+            peer.have &= ~add.bits
         peer.want = (peer.want & ~drop.bits | add.bits) & self._all
         peer.free = 0 if node in self._take_only else free
         peer.urgent = urgent.bits & self._all

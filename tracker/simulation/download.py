@@ -163,13 +163,15 @@ class Download:
     def _deliver(self, tell: actions.Tell, latency: float) -> None:
         me, now = self.node.id, self.node.clock.now
         have, add, drop, free, urgent = tell.have, tell.add, tell.drop, tell.free, tell.urgent
+        has_news = bool(have)
         for link in list(self.neighbours.values()):
             if link.latency != latency:
                 continue
             other = link.one if link.two is self else link.two
-            if have:
-                other.swarm.on_have(me, have, now)
-            todo = other.swarm.on_want(me, add, drop, free, urgent, now)
+            swarm = other.swarm
+            if has_news:
+                swarm.on_have(me, have, now)
+            todo = swarm.on_want(me, add, drop, free, urgent, now)
             if todo:
                 other.perform(todo)
 
