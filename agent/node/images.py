@@ -67,24 +67,24 @@ class Images:
 
     def open_blob(self, repository: Repository, digest: Digest) -> AbstractAsyncContextManager[BlobReader]:
         """Raises NotFound at once for what the cluster's own repository does not know."""
-        self._check_readable(repository, digest)
+        if not self._is_readable(repository, digest):
+            raise NotFound(f"{repository} has no blob {digest}")
         return self._blobs.open_blob(digest, Source(repository, "blobs"))
 
     async def load_document(self, repository: Repository, digest: Digest) -> tuple[bytes, Document]:
         """The bytes of a document and what they say; nothing else begins. Raises ShoalError."""
         if repository.is_of_cluster:
             await self._names.check_document(repository, digest)
-        else:
-            self._check_readable(repository, digest)
+        elif not self._is_readable(repository, digest):
+            await self._tags.confirm(repository, digest)
         return await self.load_unchecked(repository, digest)
 
-    def _check_readable(self, repository: Repository, digest: Digest) -> None:
-        """What was pushed is read in the repositories that know it, and not through any name. Raises NotFound."""
+    def _is_readable(self, repository: Repository, digest: Digest) -> bool:
+        """What was pushed is read in the repositories that know it, and not through any name."""
         if self._store.is_linked(repository, digest):
-            return
+            return True
         known = self._store.repositories_of(digest)
-        if repository.is_of_cluster or (known and all(one.is_of_cluster for one in known)):
-            raise NotFound(f"{repository} has no {digest}")
+        return not repository.is_of_cluster and not (known and all(one.is_of_cluster for one in known))
 
     async def load_unchecked(self, repository: Repository, digest: Digest) -> tuple[bytes, Document]:
         """The same of a document that the tracker wants to be here before its name is known."""

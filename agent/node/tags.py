@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import trio
 
+from agent.content.digest import Digest
 from agent.content.document import Descriptor, parse_document
 from agent.content.errors import NotFound, ShoalError, SourceError, TrackerError, Unauthorized
 from agent.content.reference import Repository
@@ -82,6 +83,13 @@ class Tags:
             return Resolved(known.descriptor, stale=True)
         self._metrics.count_tag_answer("revalidated")
         return Resolved(await self._remember(repository, tag, record))
+
+    async def confirm(self, repository: Repository, digest: Digest) -> None:
+        """That the registry has this manifest there: it has said so of a tag, or is asked. Raises NotFound,
+        SourceError.
+        """
+        if not self._store.is_tagged(repository, digest):
+            await self._origin.head_manifest(repository, str(digest))
 
     async def _remember(self, repository: Repository, tag: str, record: calls.TagRecord) -> Descriptor:
         """The newer of this answer and what is known here."""

@@ -96,6 +96,12 @@ class ImageIndex:
             return None
         return TagRecord(repository, tag, Descriptor(row[1], Digest.parse(row[0]), row[2]), row[3], row[4])
 
+    def is_tagged(self, repository: Repository, digest: Digest) -> bool:
+        key = (repository.registry, repository.name, str(digest))
+        return bool(
+            self._database.rows("SELECT 1 FROM tags WHERE registry = ? AND name = ? AND digest = ?", key)
+        )
+
     def remove_tag(self, repository: Repository, tag: str) -> bool:
         with self._database.transaction() as writer:
             key = (repository.registry, repository.name, tag)

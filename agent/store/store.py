@@ -206,6 +206,10 @@ class Store:
     def find_tag(self, repository: Repository, tag: str) -> TagRecord | None:
         return self._images.find_tag(repository, tag)
 
+    def is_tagged(self, repository: Repository, digest: Digest) -> bool:
+        """Does a tag of this repository point to it?"""
+        return self._images.is_tagged(repository, digest)
+
     def remove_tag(self, repository: Repository, tag: str) -> bool:
         """True where there was one."""
         removed = self._images.remove_tag(repository, tag)
