@@ -129,7 +129,8 @@ async def run_tracker(port: int, task_status: trio.TaskStatus[tuple[str, trio.Ca
             await trio.sleep_forever()
 
 
-async def test_a_restarted_tracker_is_told_again(tmp_path: Path) -> None:
+async def test_a_restarted_tracker_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracker.directory.interval._SHORTEST_REST_SECONDS", 0.2)
     async with trio.open_nursery() as nursery:
         url, first = await nursery.start(run_tracker, 0)
         async with open_cluster(tmp_path, url, 3) as cluster:
