@@ -18,6 +18,7 @@ _GATEWAYS = 16
 _IMPORTS_FROM = 8  # gateways of each other zone
 _MOST_IMPORTED_FROM = 32
 _STARVED_SECONDS = 2.0
+_STARVED_CHUNKS = 10.0  # and the time that so many chunks take: a large one is long under way
 
 
 class Border:
@@ -51,13 +52,13 @@ class Border:
         gateways = self.gateways(member.record.zone)
         return member in gateways or all(gateway.refused for gateway in gateways)
 
-    def review(self, member: Member, now: float) -> None:
-        """`member` calls: where it imports in vain, another one does from now on."""
+    def review(self, member: Member, chunk_seconds: float, now: float) -> None:
+        """`member` calls: where it imports in vain, another one does from now on. chunk_seconds: as the registry takes."""
         zone = member.record.zone
         if not self.is_drawn or self.importer(zone) is not member or member.starving_since is None:
             return
         since = max(member.starving_since, self._changed_at.get(zone, float("-inf")))
-        if now - since >= _STARVED_SECONDS:
+        if now - since >= _STARVED_SECONDS + _STARVED_CHUNKS * chunk_seconds:
             self._changes[zone] = self._changes.get(zone, 0) + 1
             self._changed_at[zone] = now
 

@@ -218,7 +218,7 @@ class Reports:
         now: float,
     ) -> SwarmAnswer:
         """`each_seconds`: how often nodes in need call."""
-        swarm.border.review(member, now)
+        swarm.border.review(member, swarm.chunk_seconds, now)
         is_inline = not member.complete and swarm.digest in self._bodies
         granted = () if is_inline else self._grants.grant(swarm, member, each_seconds, now)
         claims, cursor = self._claims(swarm, report, member.complete or is_inline, room)
