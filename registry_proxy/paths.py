@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from agent.content.digest import Digest
 from agent.content.errors import InputError
 from agent.content.reference import CLUSTER_REGISTRY, Repository, is_tag, looks_like_registry
+from agent.images.names import UNTAGGED
 from registry_proxy.errors import ErrorCode, RequestRefused
 from registry_proxy.query import Query, parsed_digest, parsed_registry
 from registry_proxy.requests import (
@@ -64,7 +65,8 @@ class _Names:
                 _READS,
             )
         raise RequestRefused(
-            f"{_UNTAKEN} is for the official images of the default upstream: choose another name",
+            f"nothing can be pushed as {self.upstream.name}: {_UNTAKEN} is for the official images of the default "
+            f"upstream, {UNTAGGED.name} for images without a name",
             ErrorCode.DENIED,
             403,
         )
@@ -197,7 +199,7 @@ def _names(name: str, namespace: str | None, default_registry: str) -> _Names:
     is_named = leads or namespace is not None
     try:
         upstream = Repository.of(registry, rest)
-        is_own = not is_named and not name.startswith(_UNTAKEN)
+        is_own = not is_named and not name.startswith(_UNTAKEN) and name != UNTAGGED.name
         return _Names(upstream, Repository.of(CLUSTER_REGISTRY, name) if is_own else None, is_named)
     except InputError as error:
         raise RequestRefused(str(error), ErrorCode.NAME_INVALID) from None

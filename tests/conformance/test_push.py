@@ -372,6 +372,7 @@ async def test_layers_that_no_registry_need_hold_need_not_be_pushed(client: Clie
         ("registry.example/team/app", 405, "UNSUPPORTED"),
         ("cluster.shoal/team/app", 405, "UNSUPPORTED"),
         ("library/app", 403, "DENIED"),
+        ("untagged", 403, "DENIED"),
         ("Team/app", 400, "NAME_INVALID"),
     ],
 )
