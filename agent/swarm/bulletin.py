@@ -13,6 +13,11 @@ from agent.content.chunk_set import ChunkSet
 from agent.swarm.actions import Tell
 
 _NEVER = float("-inf")
+_LATE_FACTOR = (
+    10  # a node that is late at its own timers has more to do than it can: it tells so much less often
+)
+_LONGEST_SECONDS = 1.0
+_PROMPT_SECONDS = 0.005
 
 
 class News(NamedTuple):
@@ -30,7 +35,8 @@ class Bulletin:
         self._seen = news
         self._doubted = 0
         self._room_doubted = False
-        self._batch_seconds = batch_seconds
+        self._least_seconds = self._batch_seconds = batch_seconds
+        self._is_held = False
         self._told_at = _NEVER
 
     def doubt(self, bits: int) -> None:
@@ -60,8 +66,13 @@ class Bulletin:
     def tell(self, now: float) -> Tell | None:
         """The next batch of what was observed, where one is due."""
         news = self._seen
-        if now < self._open_at() or not self._is_news(news):
+        open_at = self._open_at()
+        if not self._is_news(news):
             return None
+        if now < open_at:
+            self._is_held = True
+            return None
+        self._keep_up(now - open_at if self._is_held else 0.0)
         told, doubted = self._told, self._doubted
         self._told, self._told_at = news, now
         self._doubted, self._room_doubted = 0, False
@@ -72,6 +83,12 @@ class Bulletin:
             free=news.free,
             urgent=ChunkSet(news.urgent),
         )
+
+    def _keep_up(self, late_seconds: float) -> None:
+        """Where many nodes share a processor, or one has very many swarms, news must not be what it is busy with."""
+        self._is_held = False
+        wanted = late_seconds * _LATE_FACTOR if late_seconds > _PROMPT_SECONDS else 0.0
+        self._batch_seconds = max(self._least_seconds, min(wanted, _LONGEST_SECONDS), self._batch_seconds / 2)
 
     def _open_at(self) -> float:
         """All swarms of a node tell at the same moments, so that a neighbour in several of them gets one packet and

@@ -372,6 +372,23 @@ def test_all_swarms_of_a_node_tell_at_the_same_moments() -> None:
     assert len(dues) == 1
 
 
+def test_a_node_that_is_late_at_its_timers_tells_less_often_until_it_is_not() -> None:
+    one = swarm(count=64)
+    join(one, ANN)
+    one.on_timer(1.0)
+    gaps = []
+    for number, late in enumerate([0.1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]):
+        at = 10.0 * (number + 1)
+        receive(one, 2 * number, ANN, at)
+        receive(one, 2 * number + 1, ANN, at)
+        due = one.next_timer(at)
+        gaps.append(due - at)
+        told(one.on_timer(due + late))
+    assert gaps[0] < 2 * POLICY.batch_seconds
+    assert gaps[1] > 0.4
+    assert gaps[-1] < 3 * POLICY.batch_seconds
+
+
 def test_where_nothing_moves_neighbours_are_told_everything_anew_ever_more_rarely() -> None:
     one = swarm()
     join(one, ANN)
@@ -406,7 +423,7 @@ def late(one: Swarm) -> float:
 def almost() -> Swarm:
     one = swarm(have=ChunkSet.full(7))
     join(one, ANN, BOB, CAT)
-    one.on_timer(0.5)
+    one.on_timer(one.next_timer(0.0))
     return one
 
 
