@@ -12,7 +12,7 @@ SOURCES := agent tracker registry_proxy builder tests shoal.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-fast simulate check format docs-check lock real-components clean
+.PHONY: help install demo up test test-fast bench bench-faults bench-picture simulate check format docs-check lock real-components clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,15 @@ test: $(STAMP)  ## every test, with real engines where they are installed (in CI
 
 test-fast: $(STAMP)  ## what needs neither root nor real components: under 30 seconds
 	$(BIN)/python -m pytest -q -m 'not real and not slow' -n auto $(PYTEST)
+
+bench: $(STAMP)  ## the data plane and a cluster of real agents on slow links, 15 minutes (FULL=1: hours; JSON=file; root)
+	$(BIN)/python -m tests.bench $(if $(FULL),--full) $(if $(JSON),--json $(JSON))
+
+bench-faults: $(STAMP)  ## what faults cost while nodes pull (JSON=file; root)
+	$(BIN)/python -m tests.bench.faults $(if $(JSON),--json $(JSON))
+
+bench-picture: $(STAMP)  ## draw docs/cluster.png from what `make bench JSON=file` wrote (JSON=file)
+	$(BIN)/python -m tests.bench.cluster_chart $(JSON) docs/cluster.png
 
 simulate: $(STAMP)  ## how long a rollout takes, simulated (NODES= SIZE= UPLINK= REGISTRY= ZONES= CHUNKS= SCENARIO= JSON=1 PICTURES=)
 	@$(BIN)/shoal simulate $(if $(NODES),--nodes $(NODES)) $(if $(SIZE),--size $(SIZE)) $(if $(UPLINK),--uplink $(UPLINK)) \
