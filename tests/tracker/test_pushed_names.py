@@ -66,6 +66,23 @@ def test_what_was_deleted_is_not_brought_back_by_who_was_away(names: PushedNames
     assert not names.on_names(calls.Names(CLUSTER, node_id(1), "team/app", None, "", 0)).exists
 
 
+@pytest.mark.parametrize("tag_first", [True, False])
+def test_a_deleted_manifest_takes_its_tags_with_it_in_whatever_order_that_is_told(
+    names: PushedNames, tag_first: bool
+) -> None:
+    tag, gone = pushed(at=NOW), pushed(str(ONE), at=NOW + 1, deleted=True)
+    for told in (tag, gone) if tag_first else (gone, tag):
+        publish(names, 1, told, NOW + 5)
+    record = find(names).record
+    assert record is not None
+    assert record.deleted
+    publish(names, 1, pushed(str(ONE)), NOW + 10)
+    publish(names, 1, pushed(), NOW + 10)
+    again = find(names).record
+    assert again is not None
+    assert not again.deleted
+
+
 def test_nobody_pushes_in_the_future(names: PushedNames) -> None:
     assert publish(names, 1, pushed(at=NOW + 1e6)).at == NOW
     assert publish(names, 2, pushed(digest=TWO)).digest == TWO

@@ -2,7 +2,8 @@
 
 Invariants: of two records of one name the greater stamp (time, node) stays, in whatever order they come; the time of a
 new one is later than that of the record it replaces and never in the future, so nobody can push for good. A name that
-was deleted stays as such, so that a node that was away does not bring it back. Times are seconds since the epoch.
+was deleted stays as such, so that a node that was away does not bring it back; a manifest takes its tags with it.
+Times are seconds since the epoch.
 """
 
 from dataclasses import replace
@@ -59,6 +60,7 @@ class PushedNames:
             told = replace(told, at=at, writer=teller)
         elif told.at > now_unix + _AHEAD_SECONDS:
             told = replace(told, at=now_unix)
+        told = self._without_manifest(names, told)
         if not told.is_newer_than(known):
             assert known is not None
             if known.stamp != told.stamp and known.digest != told.digest:
@@ -69,8 +71,19 @@ class PushedNames:
         if known is not None and told.is_tag and (known.digest, known.deleted) != (told.digest, told.deleted):
             self._note(EventKind.TAG_MOVED, known, told)
         self._count += known is None
-        self._repositories.setdefault(told.repository, {})[told.name] = told
+        names = self._repositories.setdefault(told.repository, names)
+        names[told.name] = told
+        if told.deleted and not told.is_tag:
+            for tag in [one for one in names.values() if one.is_tag and one.digest == told.digest]:
+                names[tag.name] = self._without_manifest(names, tag)
         return told
+
+    def _without_manifest(self, names: dict[str, PushedName], told: PushedName) -> PushedName:
+        """A tag goes with its manifest, whichever of the two was told first."""
+        manifest = names.get(str(told.digest)) if told.is_tag and not told.deleted else None
+        if manifest is None or not manifest.deleted or not manifest.is_newer_than(told):
+            return told
+        return replace(told, deleted=True, at=manifest.at, writer=manifest.writer)
 
     def _note(self, kind: EventKind, loser: PushedName, winner: PushedName) -> None:
         what = "deleted" if winner.deleted else f"{winner.digest.algorithm}:{winner.digest.short}"
