@@ -1,4 +1,4 @@
-"""The picture of the shaped cluster: how long Shoal, a pull-through cache and straight pulls take for the same scenario,
+"""The picture of the shaped cluster: how long Shoal, a pull-through cache and straight pulls take in the same scenario,
 and the bound that nothing can beat.
 
     python -m tests.bench.cluster_chart ROWS.json PICTURE.png

@@ -10,6 +10,7 @@ Pattern = Literal["at once", "rolling", "update"]
 ROLLING_SHARE = 0.2  # of the nodes at a time; the next ones start when these are done
 
 MB = 1_000_000
+_NODE_MBIT = 50
 NODES, LAYERS, SIZES = (2, 8, 16, 32), (1, 4), (10 * MB, 100 * MB, 300 * MB)
 PATTERNS: tuple[Pattern, ...] = ("at once", "rolling", "update")
 
@@ -23,14 +24,15 @@ class Scenario:
     image_bytes: int
     layers: int
     pattern: Pattern = "at once"
-    node_mbit: float = 50
+    node_mbit: float = _NODE_MBIT
     registry_mbit: float = 100
     with_straight: bool = True
 
     @property
     def name(self) -> str:
         layers = f"{self.layers} layer{'s' if self.layers > 1 else ''}"
-        return f"{self.nodes} nodes, {self.image_bytes // MB} MB in {layers}, {self.pattern}"
+        slow = "" if self.node_mbit == _NODE_MBIT else f", {self.node_mbit:g} Mbit/s"
+        return f"{self.nodes} nodes, {self.image_bytes // MB} MB in {layers}, {self.pattern}{slow}"
 
     def waves(self) -> list[range]:
         """The nodes' numbers, in groups that start together."""
@@ -55,6 +57,8 @@ DEFAULT = (
     Scenario(8, 100 * MB, 1),
     Scenario(16, 10 * MB, 4, "update"),
     Scenario(32, 10 * MB, 4),
+    # Slower links, and straight for no bytes: many nodes where processors are not what holds them up.
+    Scenario(32, 20 * MB, 4, node_mbit=10, registry_mbit=20, with_straight=False),
     Scenario(32, 100 * MB, 4),
 )
 
