@@ -48,8 +48,8 @@ class CommandLine:
 
 @asynccontextmanager
 async def answering(node: Node) -> AsyncIterator[None]:
-    """The node answers on its admin socket."""
-    listeners = await open_listeners(UnixAddress(node.settings.admin.socket))
+    """The node answers on the admin socket that a command looks for."""
+    listeners = await open_listeners(UnixAddress(node.settings.node.data_dir / "shoal.sock"))
     async with trio.open_nursery() as nursery:
         server = await nursery.start(serve_http, admin_handler(node), listeners)
         yield
