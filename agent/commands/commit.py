@@ -29,7 +29,7 @@ from agent.settings.flags import settings_flags
 @click.option("--pause/--no-pause", "-p/ ", default=True, help="Pause a running container. [default: pause]")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @config_flag
-@settings_flags("node", "store")
+@settings_flags("node", "store", "upstreams")
 def commit(
     source: str,
     name: str | None,
@@ -57,7 +57,7 @@ def commit(
     settings = load(config_file, flags, logs=False)
     options = CommitOptions(changes, message, author, pause)
     with told_failures():
-        wanted = None if name is None else given_name(name)
+        wanted = None if name is None else given_name(name, settings.upstream_registries)
         with local_store(settings, create=True) as store:
             if "/" in source or source in (".", ".."):
                 found = None if base is None else Catalog.of(store).find(base).image

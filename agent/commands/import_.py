@@ -36,7 +36,7 @@ _SILENCE_SECONDS = 60.0
 @click.option("--platform", metavar="OS/ARCH[/VARIANT]", help="What it runs on. [default: this machine's]")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @config_flag
-@settings_flags("node", "store")
+@settings_flags("node", "store", "upstreams")
 def import_(
     source: str,
     name: str | None,
@@ -61,7 +61,7 @@ def import_(
     """
     settings = load(config_file, flags, logs=False)
     with told_failures():
-        wanted = None if name is None else given_name(name)
+        wanted = None if name is None else given_name(name, settings.upstream_registries)
         is_url = "://" in source
         options = ImportOptions(
             changes,

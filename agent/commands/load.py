@@ -14,6 +14,7 @@ from agent.commands.running import load as load_settings
 from agent.commands.sectioned_command import SectionedCommand
 from agent.commands.streams import open_input
 from agent.images.load import Loaded, load_archive
+from agent.images.names import archived_name, plain_name
 from agent.settings.flags import settings_flags
 
 
@@ -51,9 +52,15 @@ def load(file: str | None, quiet: bool, as_json: bool, config_file: Path | None,
         return
     for one in loaded:
         for name in one.names:
-            click.echo(f"Loaded image: {name}")
+            click.echo(f"Loaded image: {_familiar(name)}")
         if not one.names:
             click.echo(f"Loaded image ID: {one.image_id}")
+
+
+def _familiar(name: str) -> str:
+    """As it can be asked for here, whichever tool wrote the archive."""
+    reference = archived_name(name)
+    return f"{plain_name(reference.repository)}:{reference.tag}"
 
 
 def _json(one: Loaded) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from agent.commands.running import config_flag, load
 from agent.commands.sectioned_command import SectionedCommand
 from agent.commands.streams import open_output
 from agent.images.catalog import Catalog
+from agent.images.local_image import LocalImage
 from agent.images.save import SavedImage, save_archive, saved_bytes
 from agent.settings.flags import settings_flags
 
@@ -25,8 +26,8 @@ def save(
 ) -> None:
     """Write images as a tar that `docker load`, `podman load`, skopeo, ctr and `shoal load` read.
 
-    A name saves the image under that name, an ID without one. Of an image for several platforms, this machine's is
-    saved.
+    A name saves the image under that name, without a tag all tags of it, an ID without a name. Of an image for several
+    platforms, this machine's is saved.
 
     \b
     Examples:
@@ -50,10 +51,17 @@ def chosen_images(catalog: Catalog, references: tuple[str, ...]) -> list[SavedIm
     """Each image once, with all names that were asked for. Raises NotFound, InputError."""
     chosen: dict[object, SavedImage] = {}
     for text in references:
-        found = catalog.find(text)
-        one = chosen.setdefault(found.image.manifest.digest, SavedImage(found.image))
-        if found.by_name and found.image.tag is not None:
-            name = (found.image.repository, found.image.tag)
-            if name not in one.names:
-                one.names.append(name)
+        for image, is_named in _meant(catalog, text):
+            one = chosen.setdefault(image.manifest.digest, SavedImage(image))
+            if is_named and image.tag is not None and (image.repository, image.tag) not in one.names:
+                one.names.append((image.repository, image.tag))
     return list(chosen.values())
+
+
+def _meant(catalog: Catalog, text: str) -> list[tuple[LocalImage, bool]]:
+    """With each, whether it was called by its name."""
+    tags = catalog.named(text)
+    if tags:
+        return [(image, True) for image in sorted(tags, key=lambda image: image.tag or "")]
+    found = catalog.find(text)
+    return [(found.image, found.by_name)]

@@ -19,7 +19,7 @@ from agent.settings.flags import settings_flags
 @click.argument("source", metavar="IMAGE")
 @click.argument("target", metavar="NAME[:TAG]")
 @config_flag
-@settings_flags("node", "store")
+@settings_flags("node", "store", "upstreams")
 def tag(source: str, target: str, config_file: Path | None, **flags: object) -> None:
     """Give an image another name.
 
@@ -33,6 +33,6 @@ def tag(source: str, target: str, config_file: Path | None, **flags: object) -> 
     """
     settings = load(config_file, flags, logs=False)
     with local_store(settings) as store:
-        name = given_name(target)
+        name = given_name(target, settings.upstream_registries)
         tag_image(store, Catalog.of(store).find(source).image, name, time.time())
         announce(settings, store)

@@ -75,6 +75,20 @@ class Catalog:
             and one.config.diff_ids[: len(below)] == below
         ]
 
+    def named(self, text: str) -> list[LocalImage]:
+        """All tags of the repository that `text` names without a tag; none where it names something else."""
+        if "@" in text or ":" in text.rpartition("/")[2]:
+            return []
+        try:
+            meanings = lookup_order(text)
+        except InputError:
+            return []
+        found = (
+            [one for one in self.images if one.repository == meant.repository and one.tag is not None]
+            for meant in meanings
+        )
+        return next((images for images in found if images), [])
+
     def find(self, text: str) -> Found:
         """Raises NotFound, InputError where several are meant."""
         if (image := self._by_name(text)) is not None:

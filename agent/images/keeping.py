@@ -1,7 +1,7 @@
 """`keep_image`: an image that came into being here gets its name in the store, and stays until it is removed.
 
-Invariant: its blobs are here and verified when this is called, and held; an image of this cluster is on no registry to
-be fetched from again, so it is pinned against eviction.
+Invariant: its blobs are here and verified when this is called, and held. No registry may have it to be fetched from
+again, whatever its name says, so it is pinned against eviction.
 """
 
 from agent.content.document import MAX_PUSHED_DOCUMENT_BYTES, Descriptor, parse_document
@@ -19,8 +19,7 @@ def keep_image(store: Store, root: Descriptor, name: Reference | None, now: floa
     """`name` None: under no name. Raises DiskError, ContentError where it cannot be read."""
     repository = UNTAGGED if name is None else name.repository
     link_documents(store, repository, root)
-    if repository.is_of_cluster:
-        store.pin(root.digest, LOCAL_PIN)
+    store.pin(root.digest, LOCAL_PIN)
     if name is not None and name.tag is not None:
         store.put_tag(repository, name.tag, root, now)
 

@@ -33,9 +33,10 @@ def lookup_order(text: str) -> list[Reference]:
     return [Reference.parse(text, CLUSTER_REGISTRY), Reference.parse(text, DOCKER_HUB)]
 
 
-def given_name(text: str) -> Reference:
-    """What an image is to be called that is named `text` here. Raises InputError."""
-    own = _without_own_host(text)
+def given_name(text: str, upstreams: Collection[str] = ()) -> Reference:
+    """What an image is to be called that is named `text` here. A registry on this machine that is one of the upstreams
+    is not this node's endpoint. Raises InputError."""
+    own = None if text.partition("/")[0] in upstreams else _without_own_host(text)
     reference = Reference.parse(text if own is None else own, CLUSTER_REGISTRY)
     if reference.digest is not None:
         raise InputError(f"{text[:150]!r} has a digest: an image is named by NAME[:TAG]")

@@ -125,6 +125,10 @@ class Settings:
     # Where each key's value came from: "proxy.listen" -> "flag --proxy-listen", "default".
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
+    @property
+    def upstream_registries(self) -> frozenset[str]:
+        return frozenset(upstream.registry for upstream in self.upstreams)
+
     def tag_rule_for(self, tagged: str) -> TagRule:
         """The rule for `registry/name:tag`."""
         return next(rule for rule in self.tags if rule.matches(tagged))

@@ -204,6 +204,30 @@ def test_several_images_go_into_one_archive_and_come_out_of_it(shoal: LocalShell
     assert [entry["RepoTags"] for entry in manifest] == [["app:1", "app:2"], ["child:1"]]
 
 
+def test_a_name_without_a_tag_saves_all_of_its_tags(shoal: LocalShell, tmp_path: Path) -> None:
+    load(shoal, _APP, "app:1", "app:2", "app:latest")
+    archive = tmp_path / "app.tar"
+    shoal.run("save", "-o", str(archive), "app")
+    (found,) = LocalShell(tmp_path / "other").json("load", "--json", "-i", str(archive))
+    assert found["names"] == ["app:1", "app:2", "app:latest"]
+    shoal.run("save", "-o", str(archive), _APP.image_id.short)
+    (found,) = LocalShell(tmp_path / "third").json("load", "--json", "-i", str(archive))
+    assert found["names"] == []
+
+
+def test_a_registry_of_this_machine_that_is_an_upstream_keeps_its_name(shoal: LocalShell) -> None:
+    load(shoal, _APP, "app:1")
+    shoal.run("tag", "app:1", "localhost:5000/team/app:1")
+    shoal.run(
+        "tag", "--upstreams", "localhost:5000=http://localhost:5000", "app:1", "localhost:5000/team/app:2"
+    )
+    assert sorted(shoal.lines("images", "--format", "{{.Repository}}:{{.Tag}}")) == [
+        "app:1",
+        "localhost:5000/team/app:2",
+        "team/app:1",
+    ]
+
+
 def test_a_failed_save_leaves_the_file_that_was_there(shoal: LocalShell, tmp_path: Path) -> None:
     load(shoal, _APP, "app:1")
     blob = next(
