@@ -18,6 +18,7 @@ from agent.settings.flags import settings_flags
 from agent.store.store import Store
 
 _DANGLING = "WARNING! This will remove all dangling images."
+_IDLE_SECONDS = 3600.0  # a pull or a push that runs names what it brings within that
 _ALL = "WARNING! This will remove all images that are not pinned."
 
 
@@ -32,7 +33,7 @@ _ALL = "WARNING! This will remove all images that are not pinned."
 def prune(all_images: bool, force: bool, as_json: bool, config_file: Path | None, **flags: object) -> None:
     """Remove images without a name (dangling ones), and what nothing else needs of them.
 
-    Pinned images stay, and what running pulls and builds hold.
+    Pinned images stay, and what running pulls and builds hold. Blobs that a killed load or push left go, too.
 
     \b
     Examples:
@@ -50,6 +51,7 @@ def prune(all_images: bool, force: bool, as_json: bool, config_file: Path | None
             return
     with local_store(settings, create=True) as store:
         removed = _pruned(store, all_images=all_images)
+        removed.freed_bytes += sum(store.remove_loose(_IDLE_SECONDS).values())
         announce(settings, store)
     if as_json:
         click.echo(json.dumps(removed_json(removed)))

@@ -45,6 +45,22 @@ class Removal:
             self._blobs.remove(gone)
             return gone
 
+    def remove_loose(self, used_before: float) -> dict[Digest, int]:
+        """Blobs that nobody knows, needs or has used since then: what a killed load or push left. Those and their
+        sizes. Raises DiskError."""
+        with self._blobs.lock.held():
+            graph, uses = self._images.graph(self._records.sizes()), self._records.last_uses()
+            held = graph.closure(self._held())
+            gone = {
+                digest: size
+                for digest, size in graph.present.items()
+                if uses.get(digest, 0.0) < used_before
+                and digest not in held
+                and self._images.is_loose(digest)
+            }
+            self._blobs.remove(gone)
+            return gone
+
     def _others(self, repository: Repository, beneath: set[Digest]) -> set[Digest]:
         """What else the repository has, above or beside."""
         tags = {tag.descriptor.digest for tag in self._images.tags() if tag.repository == repository}

@@ -286,6 +286,10 @@ class Store:
         """What is pinned, and for which reasons."""
         return self._images.pins()
 
+    def remove_loose(self, idle_seconds: float) -> dict[Digest, int]:
+        """Blobs that nobody knows, needs, or has used for so long: those and their sizes."""
+        return self._removal.remove_loose(self._now() - idle_seconds)
+
     def remove_image(self, repository: Repository, root: Digest) -> dict[Digest, int]:
         """Forget a document that no tag of the repository leads to, and remove the blobs that nothing else needs: those
         and their sizes.

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from agent.content.digest import Digest
+from agent.content.document import Descriptor
 from agent.content.errors import DiskError
 from agent.content.reference import Repository
 from agent.store.store import Store, StoreLimits
+from tests.agent.store.conftest import Clock
 from tests.agent.store.sample import ALPINE, image, index_of
 
 _OTHER = Repository.of("quay.io", "team/app")
@@ -109,6 +111,22 @@ def test_what_another_tag_of_the_repository_needs_stays_known_there(store: Store
     store.put_tag(ALPINE, "kept", one.descriptor, 1.0)
     assert store.remove_image(ALPINE, one.descriptor.digest) == {}
     assert store.is_linked(ALPINE, one.descriptor.digest)
+
+
+def test_what_nobody_knows_goes_when_it_has_been_idle_for_long_enough(store: Store, clock: Clock) -> None:
+    one = image(1)
+    one.put(store)
+    left, held, linked, pinned = (Digest.of(name) for name in (b"left", b"held", b"linked", b"pinned"))
+    for digest, data in ((left, b"left"), (held, b"held"), (linked, b"linked"), (pinned, b"pinned")):
+        store.put(digest, data)
+    store.link(_OTHER, Descriptor("application/octet-stream", linked, 6))
+    store.pin(pinned, "test")
+    assert store.remove_loose(3600) == {}
+    clock.time += 3601
+    with store.holding([held]):
+        assert store.remove_loose(3600) == {left: 4}
+    assert store.remove_loose(3600) == {held: 4}
+    assert len(store.complete_digests()) == 2 + 1 + len(one.parts)
 
 
 # --- damage ---------------------------------------------------------------------------------------------------------
