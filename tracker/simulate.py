@@ -165,9 +165,12 @@ def words(scenario: Scenario, report: Report) -> list[str]:
         rows["Between zones go"] = f"{size_text(between)}, {report.cross_zone_ratio:.2f} times the least"
     width = max(map(len, rows)) + 2
     stuck = report.stuck_nodes
-    return [
+    head = (
         f"{counted(scenario.nodes, 'node')} pull {size_text(size)} in {counted(report.chunks, 'chunk')}, each with "
-        f"{rates}, from a registry with {rate_text(scenario.registry.rate)}.",
+        f"{rates}, from a registry with {rate_text(scenario.registry.rate)}."
+    )
+    return [
+        head,
         "",
         *(f"{name:{width}}{value}" for name, value in rows.items()),
         f"{counted(stuck, 'node')} of them never done" if stuck else "Every node completes",

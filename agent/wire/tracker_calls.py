@@ -115,7 +115,7 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class PeerAddress:
-    """take_only: link with it whatever links there are, and send it nothing: it is in another zone, and gets it there."""
+    """take_only: link with it whatever links there are, and send it nothing: its zone brings it that."""
 
     node: NodeId
     address: str

@@ -53,7 +53,7 @@ class Border:
         return member in gateways or all(gateway.refused for gateway in gateways)
 
     def review(self, member: Member, chunk_seconds: float, now: float) -> None:
-        """`member` calls: where it imports in vain, another one does from now on. chunk_seconds: as the registry takes."""
+        """`member` calls: where it imports in vain, another one does from now on."""
         zone = member.record.zone
         if not self.is_drawn or self.importer(zone) is not member or member.starving_since is None:
             return
