@@ -1,7 +1,7 @@
 """`Border`: how a blob crosses from zone to zone: once into each. Policy.
 
 One member of a zone, its importer in this swarm, takes from the other zones; everybody else has neighbours in its own
-zone alone. It takes from gateways, a few members of each other zone, and sends them nothing: else every chunk would come
+zone alone. It takes from gateways, a few members of each other zone, and sends them nothing: else every chunk came
 back over the border. Only gateways are leased reads of the registry, so that what is new is a step from every zone.
 
 A zone cannot starve for good (as those did that another system cut off by zone): an importer that has got nothing for a
