@@ -57,7 +57,7 @@ DEFAULT = (
     Scenario(8, 100 * MB, 1),
     Scenario(16, 10 * MB, 4, "update"),
     Scenario(32, 10 * MB, 4),
-    # Slower links, and straight for no bytes: many nodes where processors are not what holds them up.
+    # Slower links, and nothing without Shoal: so that processors have less to do with it.
     Scenario(32, 20 * MB, 4, node_mbit=10, registry_mbit=20, with_straight=False),
     Scenario(32, 100 * MB, 4),
 )
