@@ -10,6 +10,7 @@ cluster of its own, with empty stores.
 import argparse
 import json
 import os
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -221,6 +222,7 @@ def main() -> None:
     scenarios = [one for one in (whole_matrix() if given.full else DEFAULT) if given.only in one.name]
     if given.no_straight:
         scenarios = [replace(one, with_straight=False) for one in scenarios]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clears up as after Ctrl-C
     rows = trio.run(measure_all, scenarios)
     if given.json is not None:
         given.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")

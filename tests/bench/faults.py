@@ -7,6 +7,7 @@ Every surviving node must end with the right digests, whatever happened; the row
 
 import argparse
 import json
+import signal
 import time
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
@@ -145,6 +146,7 @@ def main() -> None:
     if missing := missing_components(["namespaces", "registry", "nginx", "curl"]):
         parser.exit(2, f"lacking here: {', '.join(missing)} (make real-components; root)\n")
     scenario = Scenario(given.nodes, given.megabytes * MB, 4, node_mbit=20, registry_mbit=40)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clears up as after Ctrl-C
     rows = trio.run(measure_all, scenario, given.only)
     if given.json is not None:
         given.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
