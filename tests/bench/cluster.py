@@ -10,7 +10,6 @@ cluster of its own, with empty stores.
 import argparse
 import json
 import os
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -25,6 +24,7 @@ from tests.bench.scenario import DEFAULT, MB, Scenario, whole_matrix
 from tests.bench.shaped_cluster import (
     Hosts,
     ShapedCluster,
+    clear_up_after_sigterm,
     open_copy,
     open_hosts,
     open_memory,
@@ -222,7 +222,7 @@ def main() -> None:
     scenarios = [one for one in (whole_matrix() if given.full else DEFAULT) if given.only in one.name]
     if given.no_straight:
         scenarios = [replace(one, with_straight=False) for one in scenarios]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clears up as after Ctrl-C
+    clear_up_after_sigterm()
     rows = trio.run(measure_all, scenarios)
     if given.json is not None:
         given.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")

@@ -7,7 +7,6 @@ Every surviving node must end with the right digests, whatever happened; the row
 
 import argparse
 import json
-import signal
 import time
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
@@ -21,7 +20,7 @@ from tests.bench.cluster import NAME, Images
 from tests.bench.fault import FAULTS, REFERENCE, Fault, Stage
 from tests.bench.fault import throttling_proxy as open_proxy
 from tests.bench.scenario import MB, Scenario
-from tests.bench.shaped_cluster import open_hosts, open_memory, open_shaped_cluster
+from tests.bench.shaped_cluster import clear_up_after_sigterm, open_hosts, open_memory, open_shaped_cluster
 from tests.clients.components import missing_components
 
 _PULL_SECONDS = 300
@@ -146,7 +145,7 @@ def main() -> None:
     if missing := missing_components(["namespaces", "registry", "nginx", "curl"]):
         parser.exit(2, f"lacking here: {', '.join(missing)} (make real-components; root)\n")
     scenario = Scenario(given.nodes, given.megabytes * MB, 4, node_mbit=20, registry_mbit=40)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clears up as after Ctrl-C
+    clear_up_after_sigterm()
     rows = trio.run(measure_all, scenario, given.only)
     if given.json is not None:
         given.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")

@@ -10,6 +10,7 @@ cluster they do not, and it would be what is measured.
 """
 
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -33,6 +34,12 @@ _STARTING_AT_A_TIME = 4
 _MEETING_SECONDS = 60
 # A whole TSO packet fits, so that tbf need not cut it up: that alone would cost a core at 32 nodes.
 _BURST_KILOBYTES = 96
+
+
+def clear_up_after_sigterm() -> None:
+    """As after Ctrl-C, whatever the shell that started us thinks of SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 @contextmanager
