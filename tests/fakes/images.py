@@ -101,9 +101,7 @@ def random_layer(
     return _layer(lambda: _tar([(entry, pseudo_random(seed, payload_bytes))]), compression)
 
 
-def file_layer(
-    files: Mapping[str, bytes], *, compression: Compression = "none", mode: int = 0o644
-) -> Layer:
+def file_layer(files: Mapping[str, bytes], *, compression: Compression = "none", mode: int = 0o644) -> Layer:
     """Small files, by path."""
 
     def entries() -> Iterator[tuple[tarfile.TarInfo, Iterator[bytes]]]:

@@ -32,5 +32,7 @@ def test_nothing_is_told_where_there_is_no_proc(tmp_path: Path) -> None:
 async def test_a_taken_port_is_told_with_its_holder() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        with pytest.raises(DiskError, match=rf"127.0.0.1:{port}: Address already in use \(process {os.getpid()}"):
+        with pytest.raises(
+            DiskError, match=rf"127.0.0.1:{port}: Address already in use \(process {os.getpid()}"
+        ):
             await open_listeners(TcpAddress("127.0.0.1", port))
