@@ -67,7 +67,12 @@ _SIZE, _RATE, _DURATION = (
     "--chunks", type=click.IntRange(1, 20_000), help="Chunks a layer. [as a node cuts it, at most 256]"
 )
 @click.option("--seed", type=int, help="Chance; the same seed gives the same report. [1]")
-@click.option("--scenario", type=click.Choice(sorted(SCENARIOS)), help="What befalls the cluster. [plain]")
+@click.option(
+    "--scenario",
+    type=click.Choice(sorted(SCENARIOS)),
+    metavar="NAME",
+    help="What befalls the cluster. [plain]",
+)
 @click.option("--list", "lists", is_flag=True, help="List the scenarios.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.option(
