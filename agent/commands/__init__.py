@@ -1,4 +1,4 @@
-"""The node's commands: pull, status, config, and those for the images of its store.
+"""The node's commands: pull, push, status, config, and those for the images of its store.
 
 What runs several services together is in shoal.py.
 """
@@ -7,6 +7,7 @@ from agent.commands.lazy_group import LazyCommand
 
 COMMANDS: dict[str, LazyCommand] = {
     "pull": LazyCommand("agent.commands.pull:pull", "Pull an image into this node's store."),
+    "push": LazyCommand("agent.commands.push:push", "Push an image of this node's store to its registry."),
     "images": LazyCommand("agent.commands.images:images", "List the images in this node's store."),
     "inspect": LazyCommand(
         "agent.commands.inspect:inspect", "Print what images say of themselves, as a JSON array."

@@ -16,9 +16,10 @@ from agent.commands.running import config_flag, load, run_async
 from agent.commands.sectioned_command import SectionedCommand
 from agent.commands.streams import open_input, open_output
 from agent.content.digest import Digest
+from agent.content.document import Descriptor
 from agent.content.errors import InputError, ShoalError
 from agent.content.platform import Platform
-from agent.content.reference import Reference
+from agent.content.reference import Reference, Repository
 from agent.images.borrowing import borrowed
 from agent.images.catalog import Catalog
 from agent.images.keeping import tag_image
@@ -62,7 +63,7 @@ def copy(
     \b
     SOURCE       docker://NAME[:TAG]  oci:DIRECTORY[:NAME]  oci-archive:FILE[:NAME]
                  docker-archive:FILE[:NAME]  store:NAME[:TAG]
-    DESTINATION  the same without docker://; `docker push` to this node is the way into its registry
+    DESTINATION  the same; docker://NAME[:TAG] pushes to a registry, as `shoal push` does
 
     A layout has Docker's manifests in OCI's form, which its readers insist on; all else keeps its digest.
 
@@ -74,6 +75,7 @@ def copy(
       shoal copy docker://alpine oci:./layout:alpine
       shoal copy --all docker://quay.io/prometheus/busybox oci-archive:busybox.tar
       shoal copy oci:./layout:app store:team/app:1
+      shoal copy docker-archive:app.tar docker://registry.example/team/app:1
 
     Exit codes: 0 done, 2 mistaken place, 3 no such image, 4 credentials, 5 registry unreachable, 6 disk, 7 damaged.
     """
@@ -81,18 +83,55 @@ def copy(
     with told_failures():
         origin, target = Place.parse(source), Place.parse(destination)
         if target.transport == "docker":
-            raise InputError(f"{destination} is a registry: copy to store:NAME, or push to it")
+            _push_target(target.name)
         if (platform or all_platforms) and origin.transport != "docker":
             raise InputError("--platform and --all choose from a registry's index")
         if origin.transport == "docker":
             run_async(_pull, settings, origin.name, platform, all_platforms)
         with local_store(settings, create=True) as store, ByteProgress("Copying", quiet=quiet) as progress:
             with _source(store, origin, progress) as image:
-                digest = _write(store, image, target, progress, as_it_is=preserve_digests)
+                if target.transport == "docker":
+                    digest = run_async(_push, settings, store, image, target.name, progress)
+                else:
+                    digest = _write(store, image, target, progress, as_it_is=preserve_digests)
                 told = {"digest": str(digest), "image_id": str(image.image_id), "to": str(target)}
             if target.transport == "store":
                 announce(settings, store)
     click.echo(json.dumps(told) if as_json else told["digest"])
+
+
+async def _push(settings: Settings, store: Store, image: LocalImage, name: str, on_bytes: OnBytes) -> Digest:
+    from agent.commands.pushing import (
+        push_to_registry,
+        tell_left_out,
+    )  # without a registry none of this is loaded
+    from agent.images.pushing import plan_push
+
+    plan = plan_push(store, image)
+    tell_left_out(plan)
+    await push_to_registry(settings, store, plan, _push_target(name), _Counting(on_bytes))
+    return plan.root.digest
+
+
+def _push_target(name: str) -> Reference:
+    from agent.commands.pushing import push_target
+
+    return push_target(name)
+
+
+class _Counting:
+    """A PushView that counts bytes alone."""
+
+    def __init__(self, on_bytes: OnBytes) -> None:
+        self._on_bytes = on_bytes
+        self._sent: dict[Digest, int] = {}
+
+    def on_sent(self, blob: Descriptor, sent_bytes: int) -> None:
+        self._on_bytes(sent_bytes - self._sent.get(blob.digest, 0))
+        self._sent[blob.digest] = sent_bytes
+
+    def on_blob(self, blob: Descriptor, outcome: str, source: Repository | None) -> None:
+        """It is done."""
 
 
 async def _pull(settings: Settings, name: str, platform: str | None, all_platforms: bool) -> None:

@@ -18,7 +18,20 @@ _MAX_REMEMBERED = 10_000
 
 
 class Authorizer:
-    def __init__(self, clients: Clients, credentials: CredentialStore, now_unix: Callable[[], float]) -> None:
+    """`pushes`: tokens are to be good for pushing, whatever the challenge of a read asks for; `reads_too`: and for
+    reading these repositories of the same registry."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        credentials: CredentialStore,
+        now_unix: Callable[[], float],
+        *,
+        pushes: bool = False,
+        reads_too: Sequence[Repository] = (),
+    ) -> None:
+        self._pushes = pushes
+        self._reads_too = reads_too
         self._upstream = clients.upstream
         self._credentials = credentials
         self._tokens = TokenAuth(clients, now_unix)
@@ -63,8 +76,16 @@ class Authorizer:
     ) -> str | None:
         if challenge.scheme == "basic":
             return credential.basic if credential else None
-        scopes = challenge.scopes or (f"repository:{repository.name}:pull",)
+        scopes = self._scopes(repository, challenge)
         return f"Bearer {await self._tokens.get(TokenKey.of(challenge, scopes, credential))}"
+
+    def _scopes(self, repository: Repository, challenge: Challenge) -> tuple[str, ...]:
+        own = f"repository:{repository.name}:"
+        if not self._pushes:
+            return challenge.scopes or (f"{own}pull",)
+        others = {scope for scope in challenge.scopes if not scope.startswith(own)}
+        others |= {f"repository:{one.name}:pull" for one in self._reads_too if one != repository}
+        return tuple(sorted({f"{own}pull,push", *others}))
 
     def _choose(self, challenges: Sequence[Challenge]) -> Challenge:
         for scheme in ("bearer", "basic"):

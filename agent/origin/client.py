@@ -66,12 +66,14 @@ def _tls_error_in(error: BaseException | None) -> ssl.SSLError | None:
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """`answer_seconds`: until the head of a response; `stall_seconds`: between two pieces of a body;
-    `document_seconds`: a whole manifest or token, however slowly it drips."""
+    `document_seconds`: a whole manifest or token, however slowly it drips; `commit_seconds`: from the last byte that we
+    sent to the answer (a registry on object storage copies a large blob then)."""
 
     connect_seconds: float = 5.0
     answer_seconds: float = 20.0
     stall_seconds: float = 10.0
     document_seconds: float = 60.0
+    commit_seconds: float = 300.0
 
 
 class OriginTransport(httpx.AsyncBaseTransport):

@@ -15,10 +15,11 @@ from agent.content.reference import Repository
 from agent.origin.authorizer import Authorizer
 from agent.origin.challenge import parse_challenges
 from agent.origin.client import Clients
-from agent.origin.redirect_rule import REDIRECT_STATUSES, next_hop
+from agent.origin.redirect_rule import REDIRECT_STATUSES, Hop, next_hop
 from agent.origin.request import open_response
 from agent.origin.response import OpenResponse
 from agent.origin.retry import Transient, error_of, is_transient_status, parse_retry_after
+from agent.origin.upload_body import UploadBody
 
 _MAX_ERROR_BYTES = 64 * 1024
 _ERROR_SECONDS = 2.0
@@ -27,7 +28,10 @@ _MAX_CHALLENGES_ANSWERED = 3
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request for content: `kind` is `blobs` or `manifests`, `target` a checked tag or digest."""
+    """A request for content: `kind` is `blobs` or `manifests`, `target` a checked tag or digest.
+
+    Of a push: `hop` is where the registry said that the upload goes on, `named` is what it is about, in error texts.
+    """
 
     method: str
     repository: Repository
@@ -35,9 +39,18 @@ class Ask:
     target: str
     headers: tuple[tuple[str, str], ...] = ()
     accepted: frozenset[int] = frozenset({200, 206, 416})
+    body: UploadBody | None = None
+    hop: Hop | None = None
+    named: str = ""
+
+    @property
+    def writes(self) -> bool:
+        return self.method not in ("GET", "HEAD")
 
     @property
     def what(self) -> str:
+        if self.named:
+            return self.named
         separator = "@" if ":" in self.target else ":"
         return f"{self.repository}{separator}{self.target}"
 
@@ -89,28 +102,49 @@ class Exchange:
         upstream = self._clients.upstream
         url, hops = upstream.url_of(ask.repository, ask.kind, ask.target), 0
         away = False
+        if ask.hop is not None:
+            url, away = ask.hop.url, not ask.hop.same_origin
         while True:
             headers = [
                 *ask.headers,
                 *([("authorization", authorization)] if authorization and not away else []),
             ]
-            response = await self._send(ask.method, url, headers, away=away)
+            response = await self._send(ask, url, headers, away=away)
             location = response.headers.get("location")
             if response.status not in REDIRECT_STATUSES or location is None:
                 return response
             await response.close()
-            try:
-                hop = next_hop(
-                    url, location, hops, self._clients.whereabouts.kind, upstream.allow_private_redirects
-                )
-            except SourceError as error:
-                raise SourceError(f"{self.host} {error}: not followed for {ask.what}") from None
+            hop = self.hop(url, location, hops, ask.what)
             url, hops, away = hop.url, hops + 1, away or not hop.same_origin
 
-    async def _send(
-        self, method: str, url: str, headers: list[tuple[str, str]], *, away: bool
-    ) -> OpenResponse:
-        response = await open_response(self._clients, method, url, away=away, headers=headers)
+    def hop(self, url: str, location: str, hops: int, what: str) -> Hop:
+        """Where an answer to `url` sends us. Raises SourceError where that is not followed."""
+        upstream = self._clients.upstream
+        try:
+            return next_hop(
+                url, location, hops, self._clients.whereabouts.kind, upstream.allow_private_redirects
+            )
+        except SourceError as error:
+            raise SourceError(f"{self.host} {error}: not followed for {what}") from None
+
+    def upload_hop(
+        self, response: OpenResponse, before: Hop | None, repository: Repository, what: str
+    ) -> Hop:
+        """Where the upload goes on that this answered. An upload that left the registry does not come back to it with
+        our credentials. Raises SourceError."""
+        location = response.headers.get("location")
+        if location is None:
+            if before is None:
+                raise SourceError(f"{self.host} does not say where {what} is to be sent")
+            return before
+        start = before.url if before else self._clients.upstream.url_of(repository, "blobs", "uploads/")
+        hop = self.hop(start, location, 0, what)
+        return Hop(hop.url, hop.same_origin and not response.away and (before is None or before.same_origin))
+
+    async def _send(self, ask: Ask, url: str, headers: list[tuple[str, str]], *, away: bool) -> OpenResponse:
+        response = await open_response(
+            self._clients, ask.method, url, away=away, headers=headers, body=ask.body
+        )
         if not away:
             self._on_head(response.headers)
         return response
@@ -126,7 +160,9 @@ class Exchange:
                 error = SourceError(f"{response.host}, to which {self.host} sends us, refuses {ask.what}")
             return Transient(error)
         code = await self._error_code(response) if ask.method != "HEAD" else ""
-        error = error_of(response.status, self.host, ask.what, retry_after_seconds=wait, code=code)
+        error = error_of(
+            response.status, self.host, ask.what, retry_after_seconds=wait, code=code, writes=ask.writes
+        )
         return Transient(error) if is_transient_status(response.status) else error
 
     async def _error_code(self, response: OpenResponse) -> str:

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeVar
 
-import trio
-
 from agent.content.digest import Digest
 from agent.content.document import MAX_DOCUMENT_BYTES, Descriptor
 from agent.content.errors import ContentError, InputError
@@ -29,6 +27,7 @@ from agent.origin.network import Resolve
 from agent.origin.rate_limit import RateLimit, RateLimits
 from agent.origin.response import OpenResponse
 from agent.origin.retry import RetryPolicy, Transient
+from agent.origin.retrying import retrying
 from agent.origin.upstream import Upstream, by_registry
 
 _MAX_BLOB_BYTES = 1 << 46
@@ -188,15 +187,7 @@ class Origin:
         return exchange
 
     async def _retrying(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
-        failures, started = 0, trio.current_time()
-        while True:
-            try:
-                return await attempt()
-            except Transient as failure:
-                failures += 1
-                if not self._options.retries.may_retry(failures, trio.current_time() - started):
-                    raise failure.error from None
-            await trio.sleep(self._options.retries.wait_seconds(failures, self._options.rng))
+        return await retrying(attempt, self._options.retries, self._options.rng)
 
 
 async def _read_document(response: OpenResponse, what: str, seconds: float) -> bytes:

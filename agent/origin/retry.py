@@ -50,12 +50,21 @@ def is_transient_status(status: int) -> bool:
 
 
 def error_of(
-    status: int, who: str, what: str, *, retry_after_seconds: float | None = None, code: str = ""
+    status: int,
+    who: str,
+    what: str,
+    *,
+    retry_after_seconds: float | None = None,
+    code: str = "",
+    writes: bool = False,
 ) -> ShoalError:
-    """The error that a status is. `who` is the registry's host, `what` the content, `code` the registry's own."""
+    """The error that a status is. `who` is the registry's host, `what` the content, `code` the registry's own;
+    `writes`: it was to be changed."""
     said = f" ({code})" if code else ""
     if status in (404, 410):
         return NotFound(f"{what} does not exist on {who}{said}")
+    if status in (401, 403) and writes:
+        return Unauthorized(f"{who} refuses {what}{said}: it needs credentials that may push there")
     if status in (401, 403):
         return Unauthorized(
             f"{who} refuses access to {what}{said}: it does not exist there, or needs credentials that may read it"

@@ -97,6 +97,10 @@ class FakeUpstream:
         """`host:port`, as it stands in references."""
         return self.url.partition("//")[2]
 
+    def close(self) -> None:
+        """Forget the uploads that were broken off."""
+        self._uploads.close()
+
     def asked(
         self, match: str = "", *, method: str | None = None, server: str | None = None
     ) -> list[Recorded]:
@@ -349,6 +353,7 @@ async def open_upstream(
         except Exception as error:  # noqa: BLE001 -- raised again below, outside of the nursery's group
             failure = error
         nursery.cancel_scope.cancel()
+    upstream.close()
     if failure is not None:
         raise failure
 

@@ -14,6 +14,11 @@ class Uploads:
         self._shelf = shelf
         self._running: dict[str, Upload] = {}
 
+    def close(self) -> None:
+        """Uploads that nobody finished."""
+        for upload in self._running.values():
+            upload.file.close()
+
     async def answer(self, request: Incoming, name: str, kind: str, target: str) -> Outgoing:
         if kind == "manifests" and request.method == "PUT":
             body = await request.read_body()

@@ -125,7 +125,8 @@ def test_a_harmed_layout_is_refused_and_leaves_nothing(shoal: LocalShell, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["store:app:1", "docker://quay.io/team/app"], 2, "is a registry"),
+        (["store:app:1", "docker://cluster.shoal/team/app"], 2, "has no registry"),
+        (["store:app:1", f"docker://quay.io/app@sha256:{'0' * 64}"], 2, "has a digest"),
         (["--all", "store:app:1", "store:x"], 2, "choose from a registry's index"),
         (["store:nothing", "store:x"], 3, "No such image"),
         (["oci:/no/where", "store:x"], 2, "is no OCI layout"),
