@@ -17,8 +17,12 @@ __all__ = ["pytest_pyfunc_call", "pytest_timeout_set_timer"]  # hooks, which pyt
 REAL_TIMEOUT_SECONDS = 300
 
 # The same examples in every run, however slow the machine; `--hypothesis-profile=search` looks for new ones.
-settings.register_profile("shoal", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=1000)
+settings.register_profile(
+    "shoal", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "search", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=1000
+)
 settings.load_profile("shoal")
 
 

@@ -11,11 +11,13 @@ from collections.abc import Callable
 import trio
 
 _LOOK_SECONDS = 2.0
+_M_ARENA_MAX = -8  # malloc.h
 
 
 async def return_freed_memory(work_done: Callable[[], int], trim: Callable[[], None] | None = None) -> None:
     """Until cancelled. `work_done` is a count that moves while there is work; memory goes back once after each time it
     moved, when it has stood still for a while."""
+    _use_one_heap()
     trim = trim or _trim
     seen, trimmed_at = work_done(), -1
     while True:
@@ -25,6 +27,13 @@ async def return_freed_memory(work_done: Callable[[], int], trim: Callable[[], N
             trim()
             trimmed_at = now
         seen = now
+
+
+def _use_one_heap() -> None:
+    """glibc gives threads heaps of their own, each with rests that cannot be returned; ours take turns anyway."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 1)
 
 
 def _trim() -> None:
