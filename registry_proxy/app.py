@@ -11,7 +11,7 @@ from typing import Protocol
 
 import trio
 
-from agent.content.errors import NotFound, ShoalError, SourceError
+from agent.content.errors import NotFound, ShoalError, SourceError, Unauthorized
 from agent.content.reference import Repository
 from agent.http.request import Request
 from agent.http.response import Handler, Response
@@ -141,7 +141,7 @@ class _Endpoint:
         try:
             return await answer_manifest(self._images, own or wanted.repository, wanted.target, request)
         except SourceError as error:
-            raise _unknown_to_all(wanted, own, error) from None
+            raise _unknown_to_all(wanted, own, error, request.method) from None
 
     async def _blob(self, wanted: BlobRequest, request: Request) -> Response:
         own = await self._own(wanted, now=False)
@@ -151,7 +151,7 @@ class _Endpoint:
         try:
             return await answer_blob(self._images, own or wanted.repository, wanted.digest, request)
         except SourceError as error:
-            raise _unknown_to_all(wanted, own, error) from None
+            raise _unknown_to_all(wanted, own, error, request.method) from None
 
     async def _listing(self, wanted: TagsRequest | ReferrersRequest) -> Response:
         own = await self._own(wanted, now=True)
@@ -164,13 +164,14 @@ class _Endpoint:
 
 
 def _unknown_to_all(
-    wanted: ManifestRequest | BlobRequest, own: Repository | None, error: SourceError
+    wanted: ManifestRequest | BlobRequest, own: Repository | None, error: SourceError, method: str
 ) -> ShoalError:
     """Who names no registry is answered for the cluster, too, and the cluster has no such thing: that the default
     upstream does not answer either makes it no less unknown. (Whoever is about to push takes anything but 404 for a
-    reason not to; Docker goes on to its next registry after any error.)
+    reason not to; Docker goes on to its next registry after any error.) Who reads is told, though, where this node's
+    credentials are what is missing; who is about to push looks by HEAD.
     """
-    if own is not None or wanted.own is None:
+    if own is not None or wanted.own is None or (isinstance(error, Unauthorized) and method == "GET"):
         return error
     return NotFound(f"the cluster has no repository {wanted.own.name}, and {error}")
 
