@@ -4,6 +4,7 @@ pytest's tmp_path will not do: engines put unix sockets deep in their directorie
 107 bytes. Real engines also leave mounts behind when they are killed, which would break the removal.
 """
 
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -14,7 +15,9 @@ from pathlib import Path
 
 @contextmanager
 def open_scratch() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="shoal-"))
+    # Letters and digits alone: podman takes a layout's path for a name, in which `-_` cannot stand.
+    directory = Path(tempfile.gettempdir()) / f"shoal-{secrets.token_hex(4)}"
+    directory.mkdir(mode=0o700)
     try:
         yield directory
     finally:
