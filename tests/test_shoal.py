@@ -110,6 +110,7 @@ async def _finished(arguments: list[str], environment: dict[str, str]) -> tuple[
     return done.returncode, (done.stdout + done.stderr).decode()
 
 
+@pytest.mark.slow
 async def test_up_serves_until_it_is_told_to_stop_and_a_second_one_says_who_is_in_its_way(
     tmp_path: Path,
 ) -> None:

@@ -7,7 +7,7 @@ test that does not even end then, within GRACE_SECONDS, ends the run, with the s
 
 import signal
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 import pytest_timeout
@@ -22,14 +22,18 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: pytest_timeout.Setting
 
     def interrupt() -> None:
         item.stash[_exceeded] = settings.timeout
+        start(GRACE_SECONDS, pytest_timeout.timeout_timer, item, settings)
         main = threading.main_thread().ident
         assert main is not None
         signal.pthread_kill(main, signal.SIGINT)
 
-    timers = [
-        threading.Timer(settings.timeout, interrupt),
-        threading.Timer(settings.timeout + GRACE_SECONDS, pytest_timeout.timeout_timer, (item, settings)),
-    ]
+    timers: list[threading.Timer] = []
+
+    def start(seconds: float, work: Callable[..., None], *args: object) -> None:
+        timer = threading.Timer(seconds, work, args)
+        timer.daemon = True
+        timers.append(timer)
+        timer.start()
 
     def cancel() -> None:
         for timer in timers:
@@ -37,9 +41,7 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: pytest_timeout.Setting
             timer.join()
 
     item.cancel_timeout = cancel  # type: ignore[attr-defined]  # where pytest-timeout looks for it
-    for timer in timers:
-        timer.daemon = True
-        timer.start()
+    start(settings.timeout, interrupt)
     return True
 
 

@@ -27,6 +27,8 @@ from tests.conformance.endpoint import (
     open_pushable,
 )
 
+pytestmark = pytest.mark.slow
+
 SBOM = "application/vnd.example.sbom"
 LAYER = random.Random(1).randbytes(700_000)
 

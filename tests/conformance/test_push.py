@@ -28,6 +28,8 @@ from tests.conformance.endpoint import (
 )
 from tests.fakes.http_peer import HttpPeer
 
+pytestmark = pytest.mark.slow
+
 BLOB = b"some content" * 1000
 DIGEST = Digest.of(BLOB)
 NONE = Digest.of(b"never pushed")

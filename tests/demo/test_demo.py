@@ -17,6 +17,8 @@ from tests.clients.scratch import open_scratch
 from tests.fakes.images import make_image, random_layer
 from tests.fakes.publish import push_image
 
+pytestmark = pytest.mark.slow
+
 _KEYS = {"nodes", "seconds", "image_bytes", "registry_bytes", "registry_copies", "peer_bytes", "verified"}
 _SMALL = ("--megabytes", "2", "--registry", "fake")
 

@@ -14,6 +14,8 @@ from agent.wire.peer_messages import Hello, encode_frame
 from tests.agent.node.cluster import Cluster, open_cluster, pull
 from tests.fakes.upstream import FakeUpstream, Fault, open_upstream
 
+pytestmark = pytest.mark.slow
+
 LAYER = random.Random(3).randbytes(2_000_000)
 DIGEST = Digest.of(LAYER)
 

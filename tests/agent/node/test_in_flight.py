@@ -15,6 +15,8 @@ from agent.node.node import Node
 from tests.agent.node.cluster import open_cluster, pull, pull_everywhere
 from tests.fakes.upstream import open_upstream
 
+pytestmark = pytest.mark.slow
+
 CHUNK = 64 * 1024
 
 

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 import trio
 
 from agent.content.digest import Digest
 from tests.agent.node.cluster import Cluster, open_tracker, pull
 from tests.fakes.upstream import Fault, open_upstream
+
+pytestmark = pytest.mark.slow
 
 LAYER = random.Random(5).randbytes(1_200_000)
 DIGEST = Digest.of(LAYER)

@@ -5,12 +5,15 @@ wrong.
 import random
 from pathlib import Path
 
+import pytest
 import trio
 
 from agent.content.digest import Digest
 from tests.agent.node.cluster import open_cluster
 from tests.agent.node.mirror import Fetched, open_mirror
 from tests.fakes.upstream import FakeUpstream, Fault, open_upstream
+
+pytestmark = pytest.mark.slow
 
 LAYER = random.Random(7).randbytes(700_000)
 DIGEST = Digest.of(LAYER)

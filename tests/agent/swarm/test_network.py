@@ -41,6 +41,7 @@ def seed(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
 
+@pytest.mark.slow
 def test_a_single_source_feeds_thirty_nodes_near_the_fluid_bound() -> None:
     network, _ = cluster(30, 64, seed=1, chunk_bytes=_QUARTER)
     network.mesh(12)
@@ -50,6 +51,7 @@ def test_a_single_source_feeds_thirty_nodes_near_the_fluid_bound() -> None:
     assert repeats(network) == 0
 
 
+@pytest.mark.slow
 def test_leases_in_turn_feed_thirty_nodes_near_the_fluid_bound_and_the_registry_is_read_once() -> None:
     network = Network(ChunkMap(64 * _QUARTER, _QUARTER), seed=1)
     nodes = [network.add() for _ in range(30)]
