@@ -3,7 +3,7 @@
 The neighbour with the most room comes first (then the one least served by us), and gets, of what it wants, the chunk
 that fewest of our neighbours hold; ties go to what we have sent least ourselves, then to chance. A chunk that has just
 come from the registry thus overtakes everything else on its way through the swarm, which is what the last node's time
-hangs on: fetched in order, a swarm is at 3 to 5 times the fluid bound (docs/policies.md has the figures).
+hangs on (docs/policies.md has the candidates and their figures).
 """
 
 import random

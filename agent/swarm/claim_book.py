@@ -97,10 +97,6 @@ class ClaimBook:
         """The chunks that we read from the registry ourselves."""
         return self._own.keys()
 
-    def settled_against(self, index: int, chunk: bytes) -> bool:
-        """Does the tracker's map say something else than `chunk`?"""
-        return self._settled.get(index, chunk) != chunk
-
     def is_belied(self, index: int, chunk: bytes) -> bool:
         """Was what stood for a chunk with this digest taken back since we accepted it?"""
         settled = self._settled.get(index)

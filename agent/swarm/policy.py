@@ -1,5 +1,4 @@
-"""`SwarmPolicy`: the numbers that tune a swarm. The simulator decides between them; these are its starting values
-(a quick fluid model: two up and two down are within 1.12 of the bound at 1,000 nodes, 8 and 16 are at 1.5)."""
+"""`SwarmPolicy`: the numbers that tune a swarm. The simulator decided between them: docs/policies.md."""
 
 from dataclasses import dataclass
 

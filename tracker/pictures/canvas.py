@@ -4,7 +4,7 @@ import struct
 import zlib
 from itertools import pairwise
 
-from tracker.pictures.font import GLYPHS, HEIGHT, text_width
+from tracker.pictures.font import GLYPHS, text_width
 
 Color = tuple[int, int, int]
 
@@ -55,10 +55,6 @@ class Canvas:
         )  # 8 bits each of red, green, blue
         pixels = zlib.compress(b"".join(b"\0" + row for row in self._rows), 9)
         return b"\x89PNG\r\n\x1a\n" + _part(b"IHDR", header) + _part(b"IDAT", pixels) + _part(b"IEND", b"")
-
-
-def text_height(scale: int = 2) -> int:
-    return HEIGHT * scale
 
 
 def _part(kind: bytes, data: bytes) -> bytes:
