@@ -1,1 +1,1 @@
-"""Builds images whose layers are seeded as soon as they are finished. Nothing lives here yet."""
+"""Builds images whose layers are seeded as soon as they are finished."""

@@ -1,0 +1,1 @@
+"""Results of steps that are known already: on this node, and in the cluster."""

@@ -1,0 +1,1 @@
+"""The language of Dockerfiles: lines, instructions, words, ignore patterns, lint. PURE."""

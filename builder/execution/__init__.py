@@ -1,0 +1,1 @@
+"""Carries a plan out, and makes the image of it."""

@@ -1,0 +1,1 @@
+"""Where files come from: images, build contexts, URLs, git."""
