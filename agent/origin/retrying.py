@@ -17,16 +17,19 @@ async def retrying(
     rng: random.Random,
     *,
     budgeted: bool = True,
+    progress: Callable[[], int] = lambda: 0,
 ) -> _T:
-    """What `attempt` returns. `budgeted`: not tried again once the policy's budget is over, as what is small. Raises
-    the last Transient's error, and at once whatever else `attempt` raises.
+    """What `attempt` returns. `budgeted`: not tried again once the policy's budget is over, as what is small.
+    `progress`: a failure that came further than the one before it is the first again. Raises the last Transient's
+    error, and at once whatever else `attempt` raises.
     """
-    failures, started = 0, trio.current_time()
+    failures, started, reached = 0, trio.current_time(), progress()
     while True:
         try:
             return await attempt()
         except Transient as failure:
-            failures += 1
+            failures = failures + 1 if progress() <= reached else 1
+            reached = max(reached, progress())
             elapsed_seconds = trio.current_time() - started if budgeted else 0.0
             if not retries.may_retry(failures, elapsed_seconds):
                 raise failure.error from None

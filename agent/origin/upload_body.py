@@ -9,7 +9,7 @@ from typing import Protocol
 
 import httpx
 
-from agent.content.digest import Digest
+from agent.content.digest import Digest, Hasher
 from agent.content.errors import ContentError
 
 PIECE_BYTES = 256 * 1024  # one of these has to go out within the time of one answer
@@ -46,26 +46,34 @@ def _unseen(_count: int) -> None:
 
 
 class UploadBody(httpx.AsyncByteStream):
-    """`on_sent` is told how many bytes of the current attempt are out; `on_piece` whether all of them are. Ends in
-    ContentError where they are not those of the digest: then they must not be committed."""
+    """`on_sent` is told up to where the content is out; `on_piece` whether all of it is. Ends in ContentError where the
+    bytes are not those of the digest: then they must not be committed. What goes on from `start` needs the `hasher` of
+    what is before it."""
 
-    def __init__(self, content: Content, on_sent: Callable[[int], None] = _unseen) -> None:
-        self.size = content.size
+    def __init__(
+        self,
+        content: Content,
+        on_sent: Callable[[int], None] = _unseen,
+        start: int = 0,
+        hasher: Hasher | None = None,
+    ) -> None:
+        self.size = content.size - start
         self.on_piece: Callable[[bool], None] = lambda _is_end: None
         self._content = content
         self._on_sent = on_sent
-        self._position = 0
-        self._hasher = content.digest.new_hasher()
+        self._start = self._position = start
+        self._before = hasher or content.digest.new_hasher()
+        self._hasher = self._before.copy()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """From the beginning."""
-        self._position = 0
-        self._hasher = self._content.digest.new_hasher()
+        self._position = self._start
+        self._hasher = self._before.copy()
         return self
 
     async def __anext__(self) -> bytes:
         self._on_sent(self._position)
-        left = self.size - self._position
+        left = self._content.size - self._position
         self.on_piece(left == 0)
         piece = await self._content.read_at(self._position, min(PIECE_BYTES, left)) if left else b""
         if not piece:

@@ -195,7 +195,7 @@ class FakeUpstream:
         name, kind, target = route["name"], route["kind"], route["target"]
         if not self.gate.admits(request.headers.get("authorization"), name):
             return self._refusal(name)
-        if request.method in ("GET", "HEAD"):
+        if request.method in ("GET", "HEAD") and not target.startswith("uploads/"):
             if kind == "tags":
                 return json_answer(200, {"name": name, "tags": sorted(self.shelf.tags.get(name, {}))})
             outgoing = (
@@ -205,7 +205,7 @@ class FakeUpstream:
             )
             outgoing.headers.extend(self.headers.items())
             return outgoing
-        return await self._uploads.answer(request, name, kind, target)
+        return await self._uploads.answer(request, name, kind, target, fault)
 
     async def _token(self, request: Incoming) -> Outgoing:
         if request.method == "POST":

@@ -27,6 +27,8 @@ class Fault:
     """no Content-Length, the body repeated without end"""
     chunked: bool = False
     """no Content-Length, chunked coding"""
+    cut_request_after_bytes: int | None = None
+    """of the body that a client uploads: so much is kept, then the connection ends"""
     redirect: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     without_headers: tuple[str, ...] = ()

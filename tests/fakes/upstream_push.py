@@ -1,10 +1,11 @@
-"""Pushing to the fake registry: uploads in one or more pieces, mounts, manifests. Enough for `skopeo copy`."""
+"""Pushing to the fake registry: uploads in one or more pieces, resumed, mounts, manifests. Enough for `skopeo copy`."""
 
 import secrets
 from urllib.parse import parse_qsl
 
-from tests.fakes.upstream_connection import Incoming, Outgoing, error_answer
+from tests.fakes.upstream_connection import Cut, Incoming, Outgoing, error_answer
 from tests.fakes.upstream_content import Shelf, Upload
+from tests.fakes.upstream_faults import Fault
 
 
 class Uploads:
@@ -19,7 +20,7 @@ class Uploads:
         for upload in self._running.values():
             upload.file.close()
 
-    async def answer(self, request: Incoming, name: str, kind: str, target: str) -> Outgoing:
+    async def answer(self, request: Incoming, name: str, kind: str, target: str, fault: Fault) -> Outgoing:
         if kind == "manifests" and request.method == "PUT":
             body = await request.read_body()
             digest = self._shelf.put_manifest(name, target, body, request.headers.get("content-type", ""))
@@ -34,8 +35,13 @@ class Uploads:
         upload = self._running.get(upload_id)
         if upload is None:
             return error_answer(404, "BLOB_UPLOAD_UNKNOWN")
-        while piece := await request.receive_body():
-            upload.write(piece)
+        if request.method == "GET":
+            status = _progress(name, upload_id, upload)
+            return Outgoing(204, status.headers)
+        place = request.headers.get("content-range")
+        if place is not None and place.partition("-")[0] != str(upload.size):
+            return error_answer(416, "BLOB_UPLOAD_INVALID")
+        await _receive(request, upload, fault.cut_request_after_bytes)
         if request.method == "PATCH":
             return _progress(name, upload_id, upload)
         return self._finish(name, upload_id, query.get("digest", ""))
@@ -48,8 +54,7 @@ class Uploads:
             )
         upload_id = secrets.token_hex(16)
         upload = self._running[upload_id] = self._shelf.new_upload()
-        while piece := await request.receive_body():
-            upload.write(piece)
+        await _receive(request, upload)
         if "digest" in query:
             return self._finish(name, upload_id, query["digest"])
         return _progress(name, upload_id, upload)
@@ -58,6 +63,16 @@ class Uploads:
         if not self._shelf.commit(self._running.pop(upload_id), digest):
             return error_answer(400, "DIGEST_INVALID")
         return Outgoing(201, [("location", f"/v2/{name}/blobs/{digest}"), ("docker-content-digest", digest)])
+
+
+async def _receive(request: Incoming, upload: Upload, cut_after_bytes: int | None = None) -> None:
+    left = cut_after_bytes
+    while piece := await request.receive_body():
+        upload.write(piece if left is None else piece[:left])
+        if left is not None:
+            left -= len(piece)
+            if left <= 0:
+                raise Cut
 
 
 def _progress(name: str, upload_id: str, upload: Upload) -> Outgoing:

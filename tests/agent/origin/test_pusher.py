@@ -15,6 +15,7 @@ from agent.content.reference import Repository
 from agent.origin.credentials import CredentialStore
 from agent.origin.pusher import Pusher, open_pusher
 from agent.origin.upload_body import PIECE_BYTES, BytesContent
+from agent.origin.upload_sessions import PassingSessions
 from agent.origin.upstream import Upstream
 from tests.agent.origin.reading import app, options
 from tests.fakes.upstream import FakeUpstream, Fault, open_upstream
@@ -26,7 +27,12 @@ NAME = "team/app"
 
 @asynccontextmanager
 async def pushing(
-    fake: FakeUpstream, *, login: tuple[str, str] | None = None, source: str | None = None, **timeouts: float
+    fake: FakeUpstream,
+    *,
+    login: tuple[str, str] | None = None,
+    source: str | None = None,
+    sessions: PassingSessions | None = None,
+    **timeouts: float,
 ) -> AsyncIterator[Pusher]:
     auths = {}
     if login:
@@ -35,7 +41,7 @@ async def pushing(
     sources = [app(fake, source)] if source else []
     upstream = Upstream(fake.host, fake.url)
     async with open_pusher(
-        upstream, app(fake, NAME), store, sources=sources, options=options(**timeouts)
+        upstream, app(fake, NAME), store, sources=sources, options=options(**timeouts), sessions=sessions
     ) as pusher:
         yield pusher
 
@@ -198,6 +204,74 @@ async def test_a_blob_that_the_disk_altered_is_never_committed(harm: str) -> Non
             await pusher.push_blob(Harmed(BLOB), None, lambda _: None)
         assert fake.shelf.blobs == {}
         assert not fake.asked(method="PUT")
+
+
+async def test_an_upload_that_was_cut_goes_on_where_the_registry_says(autojump_clock: MockClock) -> None:
+    async with open_upstream() as fake, pushing(fake) as pusher:
+        fake.faults.add(Fault(cut_request_after_bytes=300_000), method="PATCH", times=1)
+        fake.faults.add(Fault(cut_request_after_bytes=200_000), method="PATCH", times=1)
+        outcome, sent = await push(pusher)
+        assert (outcome, sent[-1]) == ("pushed", len(BLOB))
+        assert fake.shelf.blobs == {str(Digest.of(BLOB)): BLOB}
+        places = [record.headers.get("content-range") for record in fake.asked(method="PATCH")]
+        assert places == [None, f"300000-{len(BLOB) - 1}", f"500000-{len(BLOB) - 1}"]
+        assert len(fake.asked(method="POST")) == 1
+
+
+async def test_an_upload_that_gets_on_is_not_given_up(autojump_clock: MockClock) -> None:
+    async with open_upstream() as fake, pushing(fake) as pusher:
+        fake.faults.add(Fault(cut_request_after_bytes=100_000), method="PATCH", times=10)
+        assert (await push(pusher))[0] == "pushed"
+        assert len(fake.asked(method="PATCH")) == 11
+
+
+async def test_another_pusher_goes_on_with_what_the_last_began(autojump_clock: MockClock) -> None:
+    sessions = PassingSessions()
+    async with open_upstream() as fake:
+        fake.faults.add(Fault(cut_request_after_bytes=300_000), method="PATCH", times=1)
+        fake.faults.add(Fault(status=403), match="uploads", method="GET", times=1)
+        async with pushing(fake, sessions=sessions) as pusher:
+            with pytest.raises(Unauthorized):
+                await push(pusher)
+        async with pushing(fake, sessions=sessions) as pusher:
+            assert (await push(pusher))[0] == "pushed"
+        assert fake.asked(method="PATCH")[-1].headers["content-range"] == f"300000-{len(BLOB) - 1}"
+        assert await sessions.find(pusher.repository, Digest.of(BLOB)) is None
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=404),
+        Fault(status=400),
+        Fault(headers={"range": "0-0"}),
+        Fault(headers={"range": "what"}),
+        Fault(headers={"range": f"0-{len(BLOB) + 5}"}),
+        Fault(headers={"range": "0-99"}),
+    ],
+)
+async def test_an_upload_that_cannot_go_on_is_sent_anew(autojump_clock: MockClock, fault: Fault) -> None:
+    async with open_upstream() as fake, pushing(fake) as pusher:
+        fake.faults.add(Fault(cut_request_after_bytes=300_000), method="PATCH", times=1)
+        fake.faults.add(fault, match="uploads", method="GET", times=1)
+        assert (await push(pusher))[0] == "pushed"
+        assert fake.shelf.blobs == {str(Digest.of(BLOB)): BLOB}
+        assert len(fake.asked(method="POST")) == 2
+
+
+async def test_what_the_disk_altered_since_an_upload_was_cut_is_never_committed(
+    autojump_clock: MockClock,
+) -> None:
+    class Altered(BytesContent):
+        async def read_at(self, position: int, limit_bytes: int) -> bytes:
+            piece = await super().read_at(position, limit_bytes)
+            return bytes(len(piece)) if fake.asked(method="PATCH") and position == 0 else piece
+
+    async with open_upstream() as fake, pushing(fake) as pusher:
+        fake.faults.add(Fault(cut_request_after_bytes=300_000), method="PATCH", times=1)
+        with pytest.raises(ContentError, match="damaged on this disk"):
+            await pusher.push_blob(Altered(BLOB), None, lambda _: None)
+        assert fake.shelf.blobs == {}
 
 
 async def test_an_upload_that_goes_on_elsewhere_takes_no_credentials_along(
