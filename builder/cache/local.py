@@ -1,0 +1,96 @@
+"""`LocalCache`: results of steps that this node made or fetched, in one SQLite file beside the store.
+
+Invariant: a result whose layer is in the store no more is no result. So the store's rules decide what stays: a layer
+that nothing else names goes when room is needed or when it was idle for long, and its results with it. Several
+builds use it at once.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from agent.content.errors import ContentError, DiskError
+from agent.store.store import Store
+from builder.cache.record import CachedResult, parse_result
+
+_WAIT_SECONDS = 10.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS results (
+    key TEXT PRIMARY KEY, result TEXT NOT NULL, shareable INTEGER NOT NULL, used_at REAL NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+class LocalCache:
+    def __init__(self, path: Path, store: Store, now: Callable[[], float] = time.time) -> None:
+        """Raises DiskError."""
+        self._store = store
+        self._now = now
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(
+                path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise self._failed(error) from None
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> "LocalCache":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def find(self, key: str) -> CachedResult | None:
+        """Its layer is in the store. Raises DiskError."""
+        try:
+            row = self._database.execute("SELECT result FROM results WHERE key = ?", (key,)).fetchone()
+            if row is None:
+                return None
+            found = self._whole(row[0])
+            if found is None:
+                self._database.execute("DELETE FROM results WHERE key = ?", (key,))
+            else:
+                self._database.execute("UPDATE results SET used_at = ? WHERE key = ?", (self._now(), key))
+        except sqlite3.Error as error:
+            raise self._failed(error) from None
+        return found
+
+    def put(self, results: Iterable[CachedResult], *, shareable: bool) -> None:
+        """The layers are in the store. shareable: others of the cluster may be told. Raises DiskError."""
+        rows = [(one.key, json.dumps(one.as_json()), int(shareable), self._now()) for one in results]
+        try:
+            self._database.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", rows)
+        except sqlite3.Error as error:
+            raise self._failed(error) from None
+
+    def forget(self, idle_seconds: float) -> int:
+        """Results that nobody used for so long; how many. Raises DiskError."""
+        try:
+            gone = self._database.execute(
+                "DELETE FROM results WHERE used_at <= ?", (self._now() - idle_seconds,)
+            )
+        except sqlite3.Error as error:
+            raise self._failed(error) from None
+        return gone.rowcount
+
+    def _whole(self, text: str) -> CachedResult | None:
+        try:
+            found = parse_result(json.loads(text))
+        except (ValueError, ContentError):
+            return None
+        layer = found.layer
+        if layer is not None and self._store.size_of(layer.blob.digest) != layer.blob.size:
+            return None
+        return found
+
+    def _failed(self, error: Exception) -> DiskError:
+        return DiskError(f"cannot use the build cache {self._path}: {error}")

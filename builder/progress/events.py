@@ -1,0 +1,86 @@
+"""What happens while a build runs, as values; a view shows them (`plain`, `terminal`, `raw_json`).
+
+Times are seconds since the epoch. A task is numbered when it starts, from 1, as BuildKit numbers its vertexes.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Stream = Literal["stdout", "stderr"]
+Outcome = Literal["done", "cached", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One line of the view: a step, a base image, the context, the image that is written."""
+
+    number: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    task: Task
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a command printed, as it came."""
+
+    task: Task
+    at: float
+    stream: Stream
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How far it is: `transferring context: 2.1MB`. The last word of this kind (before the colon) is what holds."""
+
+    task: Task
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    task: Task
+    at: float
+    outcome: Outcome
+    error: str = ""
+
+
+Event = Started | Output | Status | Ended
+
+
+class View(Protocol):
+    """Shows events. Entered and left around the build."""
+
+    def show(self, event: Event) -> None: ...
+
+
+class Reporter:
+    """Makes the events. Called in the main thread alone."""
+
+    def __init__(self, view: View, now: Callable[[], float] = time.time) -> None:
+        self._view = view
+        self._now = now
+        self._count = 0
+
+    def start(self, title: str) -> Task:
+        self._count += 1
+        task = Task(self._count, title)
+        self._view.show(Started(task, self._now()))
+        return task
+
+    def output(self, task: Task, stream: Stream, data: bytes) -> None:
+        self._view.show(Output(task, self._now(), stream, data))
+
+    def status(self, task: Task, text: str) -> None:
+        self._view.show(Status(task, self._now(), text))
+
+    def end(self, task: Task, outcome: Outcome = "done", error: str = "") -> None:
+        self._view.show(Ended(task, self._now(), outcome, error))
