@@ -13,12 +13,14 @@ class Layer:
     """`blob`: what the manifest lists. plain_bytes: of the tar, None where nobody counted (a base image's).
 
     recipe: how its bytes come from the tar again ({library, version, level, mode}); None for one made elsewhere.
+    created: when it was made, RFC 3339; a result from the cache keeps it, so that the same build is the same image.
     """
 
     blob: Descriptor
     diff_id: Digest
     plain_bytes: int | None = None
     recipe: str | None = None
+    created: str | None = None
 
 
 Chain = tuple[Layer, ...]

@@ -61,13 +61,15 @@ class GitSource:
     subdirectory: str = ""
     keep_git_dir: bool = False
     checksum: str | None = None
+    submodules: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class CopyOperation:
     """COPY and ADD: `paths` of `source`, then `inline`, `urls` and `gits`, in this order.
 
-    paths: patterns relative to the source's root, cleaned. destination: absolute, ends in "/" where it must be a
+    paths: patterns relative to the source's root, cleaned, "." the root itself; with `parents` a "/./" may stand in
+    them: what is left of it is not made at the destination. destination: absolute, ends in "/" where it must be a
     directory. mode: octal, or symbolic as written. owner: as written, names are looked up in the destination's
     /etc/passwd; None is 0:0 (what comes from ADD's tars keeps its owners then).
     """
@@ -185,8 +187,9 @@ Operation = CopyOperation | RunOperation | MakeDirectory
 class Step:
     """number: its place in the plan. base: the step below, None where a stage begins; there `layers` are (() scratch).
 
-    title: `[stage 2/5] RUN make`. stage: for progress. `line`: of the Dockerfile.
-    platform: `os/arch[/variant]` that it runs for. no_cache: never looked up.
+    title: `[stage 2/5] RUN make`, "" for the beginning from scratch, which nobody is shown. stage: for progress. `line`: of the Dockerfile.
+    platform: `os/arch[/variant]` that it runs for. no_cache: never looked up. epoch: seconds, of the timestamps in its
+    layer, which are therefore part of its key.
     """
 
     number: int
@@ -198,3 +201,4 @@ class Step:
     stage: str = ""
     line: int = 0
     no_cache: bool = False
+    epoch: int | None = None
