@@ -95,6 +95,10 @@ class Repository:
         return f"{self.registry}/{self.name}"
 
 
+BUILD_CACHE = Repository(CLUSTER_REGISTRY, "build-cache")
+"""Where nodes tell each other the results of build steps. What stands here is no image, and holds nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """An image: a repository and a tag, a digest, or both (then the digest decides)."""

@@ -9,7 +9,7 @@ from typing import Self
 
 from agent.content.digest import Digest
 from agent.content.errors import InputError, NotFound
-from agent.content.reference import Repository
+from agent.content.reference import BUILD_CACHE, Repository
 from agent.images.local_image import LocalImage, local_image
 from agent.images.names import UNTAGGED, lookup_order, shown_name
 from agent.store.store import Store
@@ -32,7 +32,8 @@ class Catalog:
     @classmethod
     def of(cls, store: Store) -> Self:
         """Images with something here. An image without a name is listed where no name leads to it. Raises DiskError."""
-        found = [local_image(store, record) for record in store.images() if record.size > 0]
+        records = [one for one in store.images() if one.size > 0 and one.repository != BUILD_CACHE]
+        found = [local_image(store, record) for record in records]
         named = {image.image_id for image in found if image.tag is not None}
         return cls(tuple(one for one in found if one.repository != UNTAGGED or one.image_id not in named))
 

@@ -11,6 +11,7 @@ from collections.abc import Collection
 
 from agent.content.errors import InputError
 from agent.content.reference import (
+    BUILD_CACHE,
     CLUSTER_REGISTRY,
     DOCKER_HUB,
     Reference,
@@ -20,6 +21,8 @@ from agent.content.reference import (
 
 UNTAGGED = Repository.of(CLUSTER_REGISTRY, "untagged")
 """Where images without a name are kept."""
+
+_KEPT = {UNTAGGED: "images without one", BUILD_CACHE: "the results of build steps"}
 
 _OWN_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
@@ -40,8 +43,8 @@ def given_name(text: str, upstreams: Collection[str] = ()) -> Reference:
     reference = Reference.parse(text if own is None else own, CLUSTER_REGISTRY)
     if reference.digest is not None:
         raise InputError(f"{text[:150]!r} has a digest: an image is named by NAME[:TAG]")
-    if reference.repository == UNTAGGED:
-        raise InputError(f"the name {UNTAGGED.name!r} is kept for images without one")
+    if reference.repository in _KEPT:
+        raise InputError(f"the name {reference.repository.name!r} is kept for {_KEPT[reference.repository]}")
     return reference
 
 
