@@ -19,12 +19,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class HereDocument:
-    """`name`: the delimiter; `expand`: it was not quoted; `descriptor`: N of `N<<EOF`, 0 where none stands there."""
+    """`name`: the delimiter; `expand`: it was not quoted; `descriptor`: N of `N<<EOF`, 0 where none stands there.
+
+    strip_tabs: written `<<-`. A COPY's content has lost its tabs already; a RUN's stands as in the file, since the
+    shell may read it again (here_documents.py).
+    """
 
     name: str
     content: str
     expand: bool = True
     descriptor: int = 0
+    strip_tabs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,9 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """`text`: as the history shows it: continued lines joined, flags included, the keyword in upper case."""
+    """`text`: as progress shows it: continued lines joined, flags included, the keyword in upper case; after a RUN
+    that is one here-document, its first line in parentheses.
+    """
 
     place: Place
     text: str
@@ -77,7 +84,8 @@ class Label(Instruction):
 class Mount:
     """One `RUN --mount`, unexpanded but checked: kind bind, cache, tmpfs, secret or ssh. `from_` is never expanded.
 
-    Numbers stay text where a variable may stand in them; None: not given.
+    Numbers stay text where a variable may stand in them; None: not given. What has a variable is checked when it is
+    expanded (`mounts.expanded_mount`, which reads `text`, the flag's value, again).
     """
 
     kind: str
@@ -93,6 +101,7 @@ class Mount:
     uid: str | None = None
     gid: str | None = None
     size: str | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
