@@ -38,7 +38,7 @@ class NewImage:
 
 def make_image(store: Store, staging: Staging, new: NewImage, name: Reference | None, now: float) -> Digest:
     """Its image ID. Raises ContentError where the base is not here, DiskError."""
-    layers = [] if new.base is None else [_base_layer(store, layer) for layer in new.base.layers]
+    layers = [] if new.base is None else [base_layer(store, layer) for layer in new.base.layers]
     config, manifest = staging.new(), staging.new()
     config.write(encode(_config(new)))
     blobs = [config, manifest]
@@ -70,7 +70,8 @@ def _part(one: Descriptor) -> dict[str, Any]:
     return {"mediaType": one.media_type, "digest": str(one.digest), "size": one.size}
 
 
-def _base_layer(store: Store, layer: Descriptor) -> Descriptor:
+def base_layer(store: Store, layer: Descriptor) -> Descriptor:
+    """As an OCI manifest lists it, whatever the base's own manifest calls it."""
     return Descriptor(LAYER_TYPES[plain_stream(store, layer.digest).compression], layer.digest, layer.size)
 
 

@@ -32,6 +32,7 @@ class CachedResult:
             "diff_id": str(self.layer.diff_id),
             "plain_bytes": self.layer.plain_bytes,
             "recipe": self.layer.recipe,
+            "created": self.layer.created,
         }
 
     def statement(self, cluster: str) -> bytes:
@@ -49,12 +50,13 @@ def parse_result(value: Any) -> CachedResult:
         if digest is None:
             return CachedResult(key, None)
         blob = Descriptor(_text(value["media_type"]), Digest.parse(_text(digest)), _count(value["size"]))
-        plain_bytes, recipe = value.get("plain_bytes"), value.get("recipe")
+        plain_bytes = value.get("plain_bytes")
         layer = Layer(
             blob,
             Digest.parse(_text(value["diff_id"])),
             None if plain_bytes is None else _count(plain_bytes),
-            None if recipe is None else _text(recipe),
+            _optional_text(value.get("recipe")),
+            _optional_text(value.get("created")),
         )
     except (KeyError, TypeError, AttributeError, InputError) as error:
         raise ContentError(f"build result is malformed: {str(error)[:100]}") from None
@@ -65,6 +67,10 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > 1000:
         raise TypeError("not a text")
     return value
+
+
+def _optional_text(value: object) -> str | None:
+    return None if value is None else _text(value)
 
 
 def _count(value: object) -> int:

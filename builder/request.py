@@ -1,0 +1,171 @@
+"""`BuildRequest`: what is to be built, from what, and where it goes; and the texts of Docker's flags as such values."""
+
+import csv
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from agent.content.errors import InputError
+from agent.content.platform import Platform
+
+OutputKind = Literal["store", "oci", "docker", "tar", "local"]
+Compression = Literal["gzip", "zstd", "none"]
+MAX_SECRET_BYTES = 500 * 1024  # BuildKit's
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """`destination`: a file, a directory for `local`, or `-`; "" for the store. name: in the archive."""
+
+    kind: OutputKind
+    destination: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """context: a directory, `-`, a git or http(s) URL. file: the Dockerfile, `-` standard input, None the usual one.
+
+    secrets: by id, their bytes. ssh: by id, the path of an agent's socket. contexts: by name, as `--build-context` has
+    them. epoch: seconds, of every time in the image; None: the newest base image's, so that the same input gives the
+    same digest. keep_times: the real ones instead. platforms: several make an index.
+    """
+
+    context: str = "."
+    file: str | None = None
+    tags: tuple[str, ...] = ()
+    target: str | None = None
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    ssh: Mapping[str, Path] = field(default_factory=dict)
+    platforms: tuple[Platform, ...] = ()
+    network: str = "default"
+    hosts: tuple[tuple[str, str], ...] = ()
+    allow: frozenset[str] = frozenset()
+    no_cache: bool | tuple[str, ...] = False
+    pull: bool = False
+    outputs: tuple[Output, ...] = (Output("store"),)
+    squash: bool = False
+    compression: Compression = "gzip"
+    epoch: int | None = None
+    keep_times: bool = False
+
+
+def parse_pairs(
+    texts: Iterable[str], flag: str, environment: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """`NAME=VALUE`; a lone NAME takes its value from `environment` where that is given, and goes where it has none."""
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or (not equals and environment is None):
+            raise InputError(f"--{flag} {text[:100]!r}: expected NAME=VALUE")
+        if equals:
+            pairs[name] = value
+        elif environment is not None and name in environment:
+            pairs[name] = environment[name]
+    return pairs
+
+
+def parse_secrets(texts: Iterable[str], environment: Mapping[str, str]) -> dict[str, bytes]:
+    """`id=NAME[,src=FILE|,env=VARIABLE]`; without either the variable NAME, else the file NAME. Raises InputError."""
+    secrets = {}
+    for text in texts:
+        fields = _fields(text, "secret", {"type", "id", "src", "source", "env"})
+        source = fields.get("src") or fields.get("source")
+        name = fields.get("id") or Path(source or "").name or fields.get("env", "")
+        if not name:
+            raise InputError(f"--secret {text[:100]!r}: expected id=NAME,src=FILE or id=NAME,env=VARIABLE")
+        variable = fields.get("env") or (name if source is None and name in environment else None)
+        if fields.get("type") == "env" and source is not None:
+            variable, source = source, None
+        if variable is not None:
+            if variable not in environment:
+                raise InputError(f"secret {name}: the variable {variable} is not set")
+            secrets[name] = os.fsencode(environment[variable])
+        else:
+            secrets[name] = _secret_file(name, Path(source or name))
+    return secrets
+
+
+def _secret_file(name: str, path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            body = file.read(MAX_SECRET_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"secret {name}: cannot read {path}: {error.strerror}") from None
+    if len(body) > MAX_SECRET_BYTES:
+        raise InputError(f"secret {name}: {path} has more than {MAX_SECRET_BYTES} bytes")
+    return body
+
+
+def parse_ssh(texts: Iterable[str], environment: Mapping[str, str]) -> dict[str, Path]:
+    """`default`, or `ID=SOCKET`: the socket of an ssh agent; without one the SSH_AUTH_SOCK of the caller."""
+    sockets = {}
+    for text in texts:
+        name, _, path = text.partition("=")
+        path = path or environment.get("SSH_AUTH_SOCK", "")
+        if not path:
+            raise InputError(
+                f"--ssh {text}: no ssh agent: SSH_AUTH_SOCK is not set; start one, or give ID=SOCKET"
+            )
+        if not Path(path).is_socket():
+            raise InputError(
+                f"--ssh {text}: {path} is not the socket of an ssh agent (ssh-add puts keys into one)"
+            )
+        sockets[name or "default"] = Path(path).absolute()
+    return sockets
+
+
+def parse_output(text: str) -> Output:
+    """`type=oci|docker|tar|local|image[,dest=PATH][,name=NAME]`, or a path as Docker has it. Raises InputError."""
+    if "=" not in text:
+        return Output("tar", "-") if text == "-" else Output("local", text)
+    fields = _fields(text, "output", {"type", "dest", "name"})
+    kinds: dict[str, OutputKind] = {
+        "image": "store",
+        "store": "store",
+        "oci": "oci",
+        "docker": "docker",
+        "tar": "tar",
+        "local": "local",
+    }
+    if fields.get("type") not in kinds:
+        raise InputError(f"--output {text[:100]!r}: expected type=image, oci, docker, tar or local")
+    kind = kinds[fields["type"]]
+    destination = fields.get("dest", "" if kind in ("store", "docker") else "-")
+    if kind == "docker" and not destination:
+        destination = "-"
+    if kind == "local" and destination == "-":
+        raise InputError("--output type=local needs dest=DIRECTORY")
+    return Output(kind, destination, fields.get("name", ""))
+
+
+def parse_hosts(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """`NAME:ADDRESS` or `NAME=ADDRESS`. Raises InputError."""
+    hosts = []
+    for text in texts:
+        separator = "=" if "=" in text else ":"
+        name, found, address = text.partition(separator)
+        if not found or not name or not address or any(one.isspace() for one in text):
+            raise InputError(f"--add-host {text[:100]!r}: expected NAME:ADDRESS")
+        hosts.append((name, address.strip("[]")))
+    return tuple(hosts)
+
+
+def _fields(text: str, flag: str, known: set[str]) -> dict[str, str]:
+    try:
+        (row,) = csv.reader([text])
+    except (csv.Error, ValueError):
+        raise InputError(f"--{flag} {text[:100]!r}: expected KEY=VALUE,KEY=VALUE") from None
+    fields = {}
+    for field_text in row:
+        key, equals, value = field_text.partition("=")
+        if not equals or key not in known:
+            raise InputError(f"--{flag}: {field_text[:100]!r} is none of {', '.join(sorted(known))}")
+        fields[key] = value
+    return fields

@@ -1,0 +1,189 @@
+"""`BuildContext`: the files that COPY and ADD take from, and the Dockerfile: from a directory, a tar, git, or a URL.
+
+Invariant: nothing outside of `root` is ever read as the context's. The ignore patterns are those of
+`<Dockerfile>.dockerignore` where it is there, else of `.dockerignore`; they govern the main context alone.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import trio
+
+from agent.content.errors import InputError
+from agent.images.compression import open_plain
+from agent.store.disk_errors import disk_errors
+from builder.dockerfile.ignore import IgnorePatterns
+from builder.plan.steps import GitSource, UrlFile
+from builder.sources.git import checkout, parse_git_url
+from builder.sources.tar_context import looks_like_tar, unpack_tar
+from builder.sources.url import download
+
+MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
+_MAX_IGNORE_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContext:
+    """root: an absolute directory. dockerfile: its content, and how messages name it; None for a named context."""
+
+    root: Path
+    ignore: IgnorePatterns
+    dockerfile: bytes | None = None
+    dockerfile_name: str = "Dockerfile"
+
+
+@dataclass(frozen=True, slots=True)
+class ContextRequest:
+    """where: a directory, `-`, a git or http(s) URL. file: of the Dockerfile, `-` standard input, None the usual name.
+
+    work: an empty directory of this build, for what must be fetched or unpacked.
+    """
+
+    where: str
+    file: str | None
+    work: Path
+    environment: dict[str, str]
+    stdin: BinaryIO = sys.stdin.buffer
+
+
+async def open_context(request: ContextRequest) -> BuildContext:
+    """The main context, with its Dockerfile. Raises InputError, SourceError, ContentError, DiskError."""
+    if request.where == "-":
+        if request.file == "-":
+            raise InputError("standard input can be the context or the Dockerfile, not both")
+        return await _from_standard_input(request)
+    root = await _opened_root(request.where, request)
+    if isinstance(root, bytes):  # a URL of a Dockerfile alone
+        return BuildContext(_empty(request.work), IgnorePatterns(), root)
+    return await trio.to_thread.run_sync(_with_dockerfile, root, request)
+
+
+async def open_named_context(where: str, request: ContextRequest) -> BuildContext:
+    """`--build-context NAME=WHERE` of a directory, git or URL. Raises InputError, SourceError, DiskError."""
+    root = await _opened_root(where, request)
+    if isinstance(root, bytes):
+        raise InputError(f"--build-context {where}: neither a directory nor a tar")
+    return BuildContext(root, IgnorePatterns())
+
+
+async def _from_standard_input(request: ContextRequest) -> BuildContext:
+    if request.stdin.isatty():
+        raise InputError("requested the context from standard input, but it is a terminal: name a directory")
+    return await trio.to_thread.run_sync(_read_standard_input, request)
+
+
+def _read_standard_input(request: ContextRequest) -> BuildContext:
+    head = request.stdin.read(512)
+    if looks_like_tar(head):
+        root = _empty(request.work)
+        unpack_tar(open_plain(_reader(head, request.stdin)).read, root)
+        return _with_dockerfile(root, request)
+    if request.file is not None:
+        raise InputError("the context on standard input is no tar: -f names a file in it")
+    body = head + request.stdin.read(MAX_DOCKERFILE_BYTES)
+    return BuildContext(_empty(request.work), IgnorePatterns(), body)
+
+
+async def _opened_root(where: str, request: ContextRequest) -> Path | bytes:
+    """The context's root, or the Dockerfile that a URL is."""
+    directory = trio.Path(where)
+    if await directory.is_dir():
+        return Path(await directory.resolve())
+    if (git := parse_git_url(where)) is not None:
+        return await _git_root(git, request)
+    if where.startswith(("http://", "https://")):
+        file = await download(UrlFile(where, file_name="downloaded"), _empty(request.work))
+        return await trio.to_thread.run_sync(_downloaded_root, file, request)
+    raise InputError(f"unable to prepare context: path {where!r} is not a directory")
+
+
+async def _git_root(source: GitSource, request: ContextRequest) -> Path:
+    root = _empty(request.work)
+    await checkout(replace(source, keep_git_dir=False), root, request.environment)
+    return _inside(root, source)
+
+
+def _inside(root: Path, source: GitSource) -> Path:
+    inside = (root / source.subdirectory).resolve()
+    if not inside.is_relative_to(root.resolve()) or not inside.is_dir():
+        raise InputError(f"{source.url}: there is no directory {source.subdirectory!r} in it")
+    return inside
+
+
+def _downloaded_root(file: Path, request: ContextRequest) -> Path | bytes:
+    with file.open("rb") as opened:
+        head = opened.read(512)
+        if not looks_like_tar(head):
+            return head + opened.read(MAX_DOCKERFILE_BYTES)
+        root = _empty(request.work)
+        unpack_tar(open_plain(_reader(head, opened)).read, root)
+    file.unlink()
+    return root
+
+
+def _with_dockerfile(root: Path, request: ContextRequest) -> BuildContext:
+    """Of Docker: `-f` is relative to where the command runs; the usual one stands at the context's root."""
+    if request.file == "-":
+        body = request.stdin.read(MAX_DOCKERFILE_BYTES + 1)
+        return BuildContext(root, _ignore(root, None), body, "Dockerfile")
+    if request.file is None:
+        path = root / "Dockerfile"
+        if not path.exists() and (root / "dockerfile").exists():
+            path = root / "dockerfile"
+    else:
+        path = Path(request.file)
+        inside = root / request.file
+        fetched = root.is_relative_to(request.work.resolve())
+        if fetched or (not path.exists() and inside.exists()):
+            path = inside.resolve()
+            if fetched and not path.is_relative_to(root):
+                raise InputError(f"the Dockerfile {request.file} lies outside of the context")
+    return BuildContext(root, _ignore(root, path), _read(path, MAX_DOCKERFILE_BYTES), path.name)
+
+
+def _ignore(root: Path, dockerfile: Path | None) -> IgnorePatterns:
+    own = None if dockerfile is None else dockerfile.with_name(f"{dockerfile.name}.dockerignore")
+    for path in (own, root / ".dockerignore"):
+        if path is not None and path.is_file():
+            return IgnorePatterns.parse(_read(path, _MAX_IGNORE_BYTES))
+    return IgnorePatterns()
+
+
+def _read(path: Path, limit_bytes: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            body = file.read(limit_bytes + 1)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+    if len(body) > limit_bytes:
+        raise InputError(f"{path} has more than {limit_bytes} bytes")
+    return body
+
+
+def _empty(work: Path) -> Path:
+    """A new directory in `work`."""
+    with disk_errors("make a directory", work):
+        for number in range(1_000_000):
+            path = work / f"context{number}"
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            return path
+    raise AssertionError
+
+
+def _reader(head: bytes, file: BinaryIO) -> Callable[[int], bytes]:
+    rest = head
+
+    def read(limit_bytes: int) -> bytes:
+        nonlocal rest
+        if rest:
+            piece, rest = rest[:limit_bytes], rest[limit_bytes:]
+            return piece
+        return file.read(limit_bytes)
+
+    return read

@@ -1,0 +1,117 @@
+"""`checkout`: a git repository at a reference, as files: for `ADD git` and for a build context from git.
+
+The `git` command does it, without a shell, asking nobody, and with the transports that fetch from elsewhere alone. A
+reference is a branch, a tag, `refs/...`, or a full commit; submodules come along (BuildKit's source/git does the same).
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import trio
+
+from agent.content.errors import InputError, SourceError
+from agent.content.redaction import redact
+from builder.plan.steps import GitSource
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REFERENCE = re.compile(r"[A-Za-z0-9_./+@-]{1,250}")
+_ENVIRONMENT = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file",
+    "LC_ALL": "C",
+}
+
+
+async def checkout(source: GitSource, directory: Path, environment: dict[str, str]) -> str:
+    """Into `directory`, which is empty; the commit. `environment`: PATH, HOME, SSH_AUTH_SOCK and so on of the caller.
+
+    The files are at the root of `directory`, the whole repository even where a subdirectory is meant.
+    Raises InputError for a malformed reference, SourceError.
+    """
+    reference = source.reference or "HEAD"
+    if not _REFERENCE.fullmatch(reference) or reference.startswith("-") or source.url.startswith("-"):
+        raise InputError(f"{source.url}#{reference[:100]}: this is no reference of a git repository")
+    git = _Git(directory, {**environment, **_ENVIRONMENT}, source.url)
+    await git.run("init", "--quiet")
+    await git.run("remote", "add", "origin", source.url)
+    if _COMMIT.fullmatch(reference):
+        await git.fetch_commit(reference)
+    else:
+        await git.run("fetch", "--quiet", "--depth", "1", "--no-tags", "origin", reference)
+    await git.run("-c", "advice.detachedHead=false", "checkout", "--quiet", "FETCH_HEAD")
+    commit = (await git.run("rev-parse", "HEAD")).strip()
+    _check_commit(source, commit)
+    if (directory / ".gitmodules").exists():
+        await git.run("submodule", "update", "--init", "--recursive", "--depth=1", "--quiet")
+    if not source.keep_git_dir:
+        await trio.to_thread.run_sync(_without_git, directory)
+    return commit
+
+
+def _check_commit(source: GitSource, commit: str) -> None:
+    """Raises SourceError where the commit is not the one that was asked for."""
+    if source.checksum is not None and not commit.startswith(source.checksum):
+        raise SourceError(f"{source.url}: expected the commit {source.checksum}, got {commit}")
+
+
+def _without_git(directory: Path) -> None:
+    for found in [*directory.rglob(".git")]:
+        if found.is_dir() and not found.is_symlink():
+            shutil.rmtree(found)
+        else:
+            found.unlink(missing_ok=True)
+
+
+class _Git:
+    def __init__(self, directory: Path, environment: dict[str, str], url: str) -> None:
+        self._directory = directory
+        self._environment = environment
+        self._url = url
+
+    async def fetch_commit(self, commit: str) -> None:
+        """Not every server gives a commit by its name: then the history is fetched, which has it."""
+        try:
+            await self.run("fetch", "--quiet", "--depth", "1", "--no-tags", "origin", commit)
+        except SourceError:
+            await self.run("fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*", "--tags")
+            await self.run("update-ref", "FETCH_HEAD", commit)
+
+    async def run(self, *arguments: str) -> str:
+        try:
+            done = await trio.run_process(
+                ["git", "-c", "protocol.ext.allow=never", *arguments],
+                cwd=self._directory,
+                env=self._environment,
+                capture_stdout=True,
+                capture_stderr=True,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise InputError(
+                "a git repository is read by the `git` command, which is not installed"
+            ) from None
+        if done.returncode:
+            lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or [
+                f"exit status {done.returncode}"
+            ]
+            raise SourceError(f"git {arguments[0]} of {redact(self._url)}: {redact(lines[-1][:300])}")
+        return done.stdout.decode("utf-8", "replace")
+
+
+def parse_git_url(text: str) -> GitSource | None:
+    """A build context's `URL[#REFERENCE[:SUBDIRECTORY]]`; None where it is no git repository.
+
+    As Docker has it: `git://`, `git@host:path`, `ssh://`, an http(s) URL whose path ends in `.git`, and `github.com/`.
+    """
+    url, _, fragment = text.partition("#")
+    if url.startswith("github.com/"):
+        url = f"https://{url}"
+    is_git = url.startswith(("git://", "git@", "ssh://")) or (
+        url.startswith(("http://", "https://", "file://")) and url.rstrip("/").endswith(".git")
+    )
+    if not is_git and not (text.startswith("github.com/")):
+        return None
+    reference, _, subdirectory = fragment.partition(":")
+    return GitSource(url, reference, subdirectory.strip("/"))

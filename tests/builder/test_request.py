@@ -1,0 +1,99 @@
+"""The texts of Docker's flags as values."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from agent.content.errors import InputError
+from builder.request import (
+    Output,
+    parse_hosts,
+    parse_output,
+    parse_pairs,
+    parse_secrets,
+    parse_ssh,
+)
+
+
+def test_a_build_argument_without_a_value_takes_the_environments() -> None:
+    texts = ["A=1", "B=", "C", "D", "E=x=y"]
+    assert parse_pairs(texts, "build-arg", {"C": "3"}) == {"A": "1", "B": "", "C": "3", "E": "x=y"}
+
+
+@pytest.mark.parametrize("text", ["", "=x", "x"])
+def test_a_pair_without_a_name_or_value_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="expected NAME=VALUE"):
+        parse_pairs([text], "label")
+
+
+def test_secrets_come_from_files_and_variables(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"from a file")
+    texts = [f"id=a,src={tmp_path}/token", "id=b,env=B", "id=C", f"type=file,source={tmp_path}/token"]
+    secrets = parse_secrets(texts, {"B": "from B", "C": "from C"})
+    assert secrets == {"a": b"from a file", "b": b"from B", "C": b"from C", "token": b"from a file"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("id=a,src=/nowhere", "cannot read /nowhere"),
+        ("id=a,env=NOTHING", "NOTHING is not set"),
+        ("id=a,colour=red", "colour=red"),
+        ("type=file", "expected id=NAME"),
+    ],
+)
+def test_a_secret_that_is_none_is_refused(text: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        parse_secrets([text], {})
+
+
+def test_a_secret_larger_than_buildkit_takes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(bytes(500 * 1024 + 1))
+    with pytest.raises(InputError, match="more than 512000 bytes"):
+        parse_secrets([f"id=a,src={tmp_path}/big"], {})
+
+
+def test_an_ssh_agent_is_found_by_variable_or_path(scratch: Path) -> None:
+    path = scratch / "agent"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        assert parse_ssh(["default", f"other={path}"], {"SSH_AUTH_SOCK": str(path)}) == {
+            "default": path,
+            "other": path,
+        }
+    with pytest.raises(InputError, match="SSH_AUTH_SOCK is not set"):
+        parse_ssh(["default"], {})
+    with pytest.raises(InputError, match="is not the socket"):
+        parse_ssh([f"default={scratch}"], {})
+
+
+@pytest.mark.parametrize(
+    ("text", "output"),
+    [
+        ("out", Output("local", "out")),
+        ("-", Output("tar", "-")),
+        ("type=oci,dest=a.tar", Output("oci", "a.tar")),
+        ("type=docker", Output("docker", "-")),
+        ("type=image,name=x", Output("store", "", "x")),
+        ('type=local,"dest=a,b"', Output("local", "a,b")),
+    ],
+)
+def test_outputs_are_read_as_docker_reads_them(text: str, output: Output) -> None:
+    assert parse_output(text) == output
+
+
+@pytest.mark.parametrize("text", ["type=squashfs", "dest=x", "type=local", 'type=oci,"', "type=oci,x"])
+def test_an_output_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="--output"):
+        parse_output(text)
+
+
+def test_hosts_have_names_and_addresses() -> None:
+    assert parse_hosts(["db:10.0.0.1", "six=::1", "v6:[::2]"]) == (
+        ("db", "10.0.0.1"),
+        ("six", "::1"),
+        ("v6", "::2"),
+    )
+    with pytest.raises(InputError, match="expected NAME:ADDRESS"):
+        parse_hosts(["db"])
