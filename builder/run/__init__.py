@@ -1,1 +1,1 @@
-"""Runs one command in a container: OCI bundle, mounts, network, seccomp; leaves nothing behind."""
+"""One RUN in an OCI container: bundle, mounts, network, seccomp, and the clearing away of all of them."""

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _FILES = {
+    "runc": ("/usr/sbin/runc",),
+    "crun": ("/usr/bin/crun",),
     "docker": ("/usr/sbin/dockerd", "/usr/bin/docker", "/usr/bin/containerd", "/usr/sbin/runc"),
     "containerd": ("/usr/bin/containerd", "/usr/bin/ctr", "/usr/sbin/runc"),
     "podman": ("/usr/bin/podman", "/usr/sbin/runc"),

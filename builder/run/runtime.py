@@ -1,0 +1,55 @@
+"""`Runtime`: the OCI runtime that runs containers, runc or crun, and how it is called.
+
+runc comes first: BuildKit and Docker use it, and it knows hybrid cgroups, which crun 1.8 refuses.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.run.errors import RunError
+
+VARIABLE = "SHOAL_BUILD_RUNTIME"
+_KNOWN = ("runc", "crun")
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """`path`: the program. cgroups: whether it can make cgroups here; else containers run without their own."""
+
+    path: Path
+    cgroups: bool = True
+
+    def command(self, state: Path, *words: str) -> list[str]:
+        """state: where the runtime keeps what runs; a directory of one container, so that no two meet."""
+        without = () if self.cgroups else ("--cgroup-manager=disabled",)
+        return [str(self.path), "--root", str(state), *without, *words]
+
+
+def find_runtime(
+    environment: Mapping[str, str] | None = None, which: Callable[[str], str | None] = shutil.which
+) -> Runtime:
+    """Raises RunError, which says what to install."""
+    environment = os.environ if environment is None else environment
+    chosen = environment.get(VARIABLE)
+    for name in (chosen,) if chosen else _KNOWN:
+        if found := which(name):
+            return Runtime(Path(found), cgroups=not (Path(found).name == "crun" and hybrid_cgroups()))
+    if chosen:
+        raise RunError(f"{VARIABLE} names the container runtime {chosen!r}, which is not there")
+    raise RunError(
+        "RUN needs a container runtime, and neither runc nor crun is installed; "
+        "on Debian and Ubuntu: apt-get install runc"
+    )
+
+
+def hybrid_cgroups(cgroups: Path = Path("/sys/fs/cgroup")) -> bool:
+    """Version 1 hierarchies with version 2 beside them."""
+    return (cgroups / "unified").is_dir()
+
+
+def unified_cgroups(cgroups: Path = Path("/sys/fs/cgroup")) -> bool:
+    """Version 2 alone."""
+    return (cgroups / "cgroup.controllers").exists()
