@@ -146,7 +146,7 @@ RunMount = BindMount | CacheMount | TmpfsMount | SecretMount | SshMount
 
 @dataclass(frozen=True, slots=True)
 class ScriptFile:
-    """A RUN that is one here-document with `#!`: this is executed."""
+    """A RUN that is one here-document with `#!`: it is there, mode 0755, while the command runs. `name`: absolute."""
 
     name: str
     content: str
@@ -187,7 +187,8 @@ Operation = CopyOperation | RunOperation | MakeDirectory
 class Step:
     """number: its place in the plan. base: the step below, None where a stage begins; there `layers` are (() scratch).
 
-    title: `[stage 2/5] RUN make`, "" for the beginning from scratch, which nobody is shown. stage: for progress. `line`: of the Dockerfile.
+    title: `[stage 2/5] RUN make`, "" for the beginning from scratch, which nobody is shown. stage: for progress.
+    `line`: of the Dockerfile.
     platform: `os/arch[/variant]` that it runs for. no_cache: never looked up. epoch: seconds, of the timestamps in its
     layer, which are therefore part of its key.
     """

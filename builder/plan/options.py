@@ -1,0 +1,91 @@
+"""What a plan is made from beside the Dockerfile: `PlanOptions`, and the images it builds upon. PURE."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agent.content.digest import Digest
+from agent.content.errors import InputError
+from agent.content.image_config import ImageConfig
+from agent.content.platform import Platform
+from agent.content.reference import Reference
+from builder.plan.layer import Chain
+from builder.plan.steps import ContextSource
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """`name`: a canonical reference (`docker.io/library/alpine:latest`), or what a named context calls it."""
+
+    name: str
+    platform: Platform
+
+
+@dataclass(frozen=True, slots=True)
+class BaseImage:
+    """`name`: as it is shown and recorded; `digest`: of the manifest, None where it has none."""
+
+    name: str
+    platform: Platform
+    config: ImageConfig
+    layers: Chain
+    digest: Digest | None = None
+
+
+Images = Mapping[ImageRequest, BaseImage]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageContext:
+    """`--build-context NAME=docker-image://REF`; `scratch` is possible."""
+
+    name: str
+
+
+NamedContext = ImageContext | ContextSource
+"""What stands for a stage's or an image's name: an image, or files that the caller knows by the context's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """no_cache: all stages, or those of these names. epoch: seconds, of every timestamp that the build makes.
+
+    contexts: by name, as the user gave it. platform_given: somebody asked for it, so the image says so even where its
+    base is another one's. many_platforms: titles tell which. build_args: proxies among them. hosts: name and address.
+    """
+
+    platform: Platform
+    build_platform: Platform
+    target: str | None = None
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, NamedContext] = field(default_factory=dict)
+    no_cache: bool | tuple[str, ...] = False
+    network: str = "default"
+    epoch: int | None = None
+    hosts: tuple[tuple[str, str], ...] = ()
+    platform_given: bool = False
+    many_platforms: bool = False
+
+    def context(self, name: str) -> NamedContext | None:
+        """BuildKit's dockerui/namedcontext.go: names are compared as familiar ones, without `:latest`."""
+        if name.lower() in ("scratch", "context"):
+            return None
+        wanted = familiar_name(name)
+        found = [value for key, value in self.contexts.items() if familiar_name(key) == wanted]
+        return found[-1] if found else None
+
+    def caches(self, stage_name: str | None) -> bool:
+        if isinstance(self.no_cache, bool):
+            return not self.no_cache
+        return (stage_name or "").lower() not in [name.lower() for name in self.no_cache]
+
+
+def familiar_name(name: str) -> str:
+    """`docker.io/library/alpine:latest` is `alpine`; what is no reference stays as it is."""
+    try:
+        reference = Reference.parse(name)
+    except InputError:
+        return name.lower()
+    tag = f":{reference.tag}" if reference.tag not in (None, "latest") else ""
+    digest = f"@{reference.digest}" if reference.digest else ""
+    return f"{reference.repository.familiar}{tag}{digest}"
