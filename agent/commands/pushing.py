@@ -1,19 +1,13 @@
-"""`push_to_registry`: where and with which credentials `shoal push` and `shoal copy` push.
-
-A registry that is not among the upstreams is pushed to all the same: it is named by whoever calls, and not by a client
-of the node. It is reached by https, on this machine itself by http, as Docker does.
-"""
-
-from ipaddress import ip_address
+"""`push_to_registry`: where and with which credentials `shoal push` and `shoal copy` push."""
 
 import click
 
 from agent.content.errors import InputError
 from agent.content.reference import Reference
-from agent.images.pushing import PushPlan, PushView, mount_sources, push_image
+from agent.images.push_upstream import push_upstream
+from agent.images.pushing import PushPlan, PushView, StoredSessions, mount_sources, push_image
 from agent.origin.credentials import CredentialStore
 from agent.origin.pusher import open_pusher
-from agent.origin.upstream import Upstream
 from agent.settings.settings import Settings
 from agent.store.store import Store
 
@@ -42,12 +36,13 @@ async def push_to_registry(
     """Raises ShoalError."""
     sources = mount_sources(store, target.repository, plan.blobs)
     async with open_pusher(
-        _upstream_of(settings, target.repository.registry),
+        push_upstream(settings, target.repository.registry),
         target.repository,
         CredentialStore.of_machine(settings.credentials.docker_config),
         sources=sorted(set(sources.values())),
+        sessions=StoredSessions(store),
     ) as pusher:
-        await push_image(store, plan, pusher, target, sources, view)
+        await push_image(store, plan, pusher, target.tag or str(plan.root.digest), sources, view)
 
 
 def tell_left_out(plan: PushPlan) -> None:
@@ -57,18 +52,3 @@ def tell_left_out(plan: PushPlan) -> None:
             f"shoal: not all platforms of {plan.left_out} are here: {plan.root.digest} is pushed alone",
             err=True,
         )
-
-
-def _upstream_of(settings: Settings, registry: str) -> Upstream:
-    for one in settings.upstreams:
-        if one.registry == registry:
-            return Upstream(one.registry, one.url, one.ca_file, one.allow_private_redirects)
-    return Upstream(registry, f"http://{registry}") if _is_here(registry) else Upstream.of(registry)
-
-
-def _is_here(registry: str) -> bool:
-    host = registry if registry.endswith("]") else registry.rpartition(":")[0] or registry
-    try:
-        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

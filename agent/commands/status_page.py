@@ -21,6 +21,7 @@ def status_lines(status: dict[str, Any], max_rows: int = _MAX_ROWS) -> list[str]
         *_traffic(status["traffic"]),
         *_section("Downloads", [_download(one) for one in status["downloads"]], max_rows),
         *_section("Pushes", [_push(one) for one in reversed(status.get("pushes", []))], max_rows),
+        *_going_on(status.get("push_through", []), max_rows),
         *_section("Swarms", [_swarm(one) for one in _busy_first(status["swarms"])], max_rows),
         *_section("Peers", [_peer(one) for one in status["peers"]], max_rows),
     ]
@@ -49,6 +50,25 @@ def _push(push: dict[str, Any]) -> tuple[str, ...]:
     if push["by"]:
         outcome = f"outdone by node {push['by']}"
     return push["image"], push["digest"][:19], outcome
+
+
+def _going_on(pushes: list[dict[str, Any]], max_rows: int) -> list[str]:
+    """Nothing where there are none: most nodes push to no registry."""
+    rows = [_push_through(one) for one in pushes]
+    return _section("Going on to a registry", rows, max_rows) if rows else []
+
+
+def _push_through(one: dict[str, Any]) -> tuple[str, ...]:
+    match one["state"]:
+        case "pushing":
+            total = one["total_bytes"] or 0
+            share = percent_text(one["sent_bytes"] / total if total else 0.0)
+            outcome = f"pushing, {share} of {size_text(total)}"
+        case "failed":
+            outcome = f"again in {seconds_text(one['next_try_seconds'])}: {one['reason']}"
+        case _:
+            outcome = "waiting"
+    return one["image"], f"to {one['target']}", outcome
 
 
 def _tracker_text(tracker: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ digest, as Docker does.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
@@ -16,7 +16,7 @@ import trio
 from agent.content.digest import Digest
 from agent.content.document import MAX_PUSHED_DOCUMENT_BYTES, Descriptor, parse_document
 from agent.content.errors import ContentError, ShoalError
-from agent.content.reference import Reference, Repository
+from agent.content.reference import Repository
 from agent.images.local_image import LocalImage
 from agent.images.stored_blob import open_stored
 from agent.origin.pusher import OnSent, Outcome, Pusher
@@ -58,17 +58,45 @@ def plan_push(store: Store, image: LocalImage) -> PushPlan:
     return replace(_plan(store, image.manifest), left_out=image.root.digest)
 
 
-def mount_sources(store: Store, wanted: Repository, blobs: Sequence[Descriptor]) -> dict[Digest, Repository]:
-    """Repositories of the same registry that blobs of this image were seen in."""
+def _where_it_is(repository: Repository) -> Repository | None:
+    return repository
+
+
+def mount_sources(
+    store: Store,
+    wanted: Repository,
+    blobs: Sequence[Descriptor],
+    place_of: Callable[[Repository], Repository | None] = _where_it_is,
+) -> dict[Digest, Repository]:
+    """Repositories of the same registry that may have blobs of this image, by where they were seen. `place_of`: on
+    which repository of a registry the content of one that is known here is; None: on none."""
     sources: dict[Digest, Repository] = {}
     for blob in blobs:
-        others = [one for one in store.repositories_of(blob.digest) if one.registry == wanted.registry]
+        known = [place for one in store.repositories_of(blob.digest) if (place := place_of(one)) is not None]
+        others = [one for one in known if one.registry == wanted.registry]
         chosen = set(sources.values())
         for other in sorted(others, key=lambda one: one not in chosen):
             if other != wanted and (other in chosen or len(chosen) < _MAX_SOURCES):
                 sources[blob.digest] = other
                 break
     return sources
+
+
+class StoredSessions:
+    """The store's upload sessions, for a pusher: written in a thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._sessions = store.upload_sessions
+
+    async def find(self, repository: Repository, digest: Digest) -> str | None:
+        return self._sessions.find(repository, digest)
+
+    async def keep(self, repository: Repository, digest: Digest, url: str) -> None:
+        await trio.to_thread.run_sync(self._sessions.keep, repository, digest, url)
+
+    async def forget(self, repository: Repository, digest: Digest) -> None:
+        if self._sessions.find(repository, digest) is not None:
+            await trio.to_thread.run_sync(self._sessions.forget, repository, digest)
 
 
 @dataclass(slots=True)
@@ -109,19 +137,29 @@ async def push_image(
     store: Store,
     plan: PushPlan,
     pusher: Pusher,
-    target: Reference,
+    target: str,
     sources: dict[Digest, Repository],
     view: PushView,
 ) -> None:
-    """`target`: of the pusher's repository. Raises what the pusher raises, ContentError for a blob that is damaged or
-    gone, DiskError."""
-    digests = [blob.digest for blob in plan.blobs]
-    with store.holding([*digests, plan.root.digest]):
-        await _Push(store, pusher, sources, view).push_blobs(plan.blobs)
-        for descriptor, body in plan.documents:
-            is_root = descriptor.digest == plan.root.digest
-            name = target.tag if is_root and target.tag else str(descriptor.digest)
-            await pusher.push_manifest(name, body, descriptor.media_type)
+    """`target`: the tag, or the digest of the plan's root. Raises what the pusher raises, ContentError for a blob that
+    is damaged or gone, DiskError."""
+    with store.holding([*(blob.digest for blob in plan.blobs), plan.root.digest]):
+        await push_blobs(store, plan, pusher, sources, view)
+        await push_documents(plan, pusher, target)
+
+
+async def push_blobs(
+    store: Store, plan: PushPlan, pusher: Pusher, sources: dict[Digest, Repository], view: PushView
+) -> None:
+    """The first half: nothing is named yet. They are the caller's to hold. Raises as `push_image`."""
+    await _Push(store, pusher, sources, view).push_blobs(plan.blobs)
+
+
+async def push_documents(plan: PushPlan, pusher: Pusher, target: str) -> None:
+    """The second half. Raises what the pusher raises."""
+    for descriptor, body in plan.documents:
+        is_root = descriptor.digest == plan.root.digest
+        await pusher.push_manifest(target if is_root else str(descriptor.digest), body, descriptor.media_type)
 
 
 class _StoredContent:

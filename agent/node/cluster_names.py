@@ -62,7 +62,12 @@ class ClusterNames:
         hop: Hop,
         now_unix: Callable[[], float] = time.time,
     ) -> None:
+        """`on_kept` hears, maybe in a thread, what names stand for from now on, before it is on the disk;
+        `on_published` of what was pushed or deleted here, once it is.
+        """
         self.outcomes: deque[PushOutcome] = deque(maxlen=_MAX_OUTCOMES)
+        self.on_kept: Callable[[list[PushedName]], None] = lambda _: None
+        self.on_published: Callable[[], None] = lambda: None
         self._store = store
         self._tracker = tracker
         self._cluster = cluster
@@ -168,12 +173,17 @@ class ClusterNames:
             stamped = [self._stamped(name) for name in fresh]
             self._untold.set()
         await self._hop(self._keep, stamped)
+        self.on_published()
         for mine in stamped:
             self._absent.pop(Repository(CLUSTER_REGISTRY, mine.repository), None)
             if mine.is_tag:
                 self.outcomes.append(PushOutcome(mine))
                 said = "tag deleted" if mine.deleted else "tag pushed"
                 _log.info(said, image=f"{mine.repository}:{mine.name}", digest=mine.digest)
+
+    def is_mine(self, name: PushedName) -> bool:
+        """Is it there because of this node?"""
+        return not name.deleted and name.writer == self._node
 
     def tell_all_soon(self) -> None:
         """The tracker does not know what this node knows."""
@@ -248,6 +258,7 @@ class ClusterNames:
                     self._keep_tag(repository, told)
                 elif told.deleted:
                     self._forget(repository, told.digest)
+            self.on_kept(newer)
             self._store.pushed.put(newer)
 
     def _keep_tag(self, repository: Repository, told: PushedName) -> None:

@@ -27,6 +27,7 @@ from agent.node.links import LinkRules
 from agent.node.local_names import LocalNames
 from agent.node.manifest_pushes import ManifestPushes
 from agent.node.pull import Puller
+from agent.node.push_through import PushThrough
 from agent.node.rate_limit import RateLimit
 from agent.node.services import Services
 from agent.node.store_limits import store_limits
@@ -71,6 +72,7 @@ class Node:
     uploading: Uploading
     manifest_pushes: ManifestPushes
     copies: CopyFetcher
+    push_through: PushThrough
     metrics: Metrics
     traffic: Traffic
     in_flight: InFlight
@@ -94,13 +96,14 @@ async def open_node(
         async with open_origin(_upstreams(settings), credentials, patience) as origin:
             listeners = await _listen(settings)
             address = _advertised(settings, listeners)
-            parts = _Parts(settings, key, store, origin, metrics, hop, address)
+            parts = _Parts(settings, key, store, origin, credentials, patience, metrics, hop, address)
             node = parts.node
             async with trio.open_nursery() as services:
                 await services.start(node.hub.run, listeners)
                 services.start_soon(node.tracker.run)
                 services.start_soon(node.names.run)
                 services.start_soon(node.local_names.run)
+                services.start_soon(node.push_through.run)
                 services.start_soon(node.traffic.run)
                 async with trio.open_nursery() as downloads:
                     await downloads.start(node.blobs.run)
@@ -120,6 +123,8 @@ class _Parts:
         key: NodeKey,
         store: Store,
         origin: Origin,
+        credentials: CredentialStore,
+        patience: OriginOptions | None,
         metrics: Metrics,
         hop: Hop,
         address: str,
@@ -173,6 +178,8 @@ class _Parts:
         self.tracker.on_told_all = names.tell_all_soon
         copies = CopyFetcher(store, images, blobs)
         self.tracker.on_fetch = copies.on_orders
+        push_through = PushThrough(store, names, settings, credentials, hop, metrics, self._rng, patience)
+        names.on_kept, names.on_published = push_through.on_kept, push_through.wake
         self.node = Node(
             settings=settings,
             key=key,
@@ -189,6 +196,7 @@ class _Parts:
             uploading=Uploading(store, self.tracker, hop),
             manifest_pushes=ManifestPushes(store, blobs, names, self.tracker, copy_rules, hop),
             copies=copies,
+            push_through=push_through,
             metrics=metrics,
             traffic=traffic,
             in_flight=in_flight,
@@ -199,6 +207,10 @@ class _Parts:
     def _refresh_gauges(self) -> None:
         usage = self._store.usage()
         self._metrics.set_swarms(len(self.hub.links.all), len(self.hub.sessions))
+        states = [one.state for one in self.node.push_through.status()]
+        self._metrics.set_push_through(
+            {state: states.count(state) for state in ("waiting", "pushing", "failed")}
+        )
         self._metrics.set_store(usage.blob_bytes, usage.partial_bytes, usage.free_bytes, usage.quota_bytes)
 
     async def _open_seed(self, digest: Digest) -> SeedContent | None:

@@ -7,6 +7,7 @@ import trio
 from agent.node.cluster_names import PushOutcome
 from agent.node.download import Download
 from agent.node.node import Node
+from agent.node.push_through import GoingOn
 from agent.wire.node_id import NodeId, short
 
 
@@ -46,6 +47,7 @@ def status_of(node: Node) -> dict[str, Any]:
             for session in node.hub.sessions
         ],
         "pushes": [_push(outcome) for outcome in node.names.outcomes],
+        "push_through": [_going_on(one) for one in node.push_through.status()],
         "downloads": [_download(download) for download in node.blobs.downloads],
         "traffic": {
             "total_bytes": node.traffic.totals,
@@ -73,6 +75,24 @@ def _push(outcome: PushOutcome) -> dict[str, Any]:
         "deleted": name.deleted,
         "by": None if winner is None else short(NodeId(winner.writer)),
         "now": None if winner is None or winner.deleted else str(winner.digest),
+    }
+
+
+def _going_on(one: GoingOn) -> dict[str, Any]:
+    """A push that goes on to a registry: waiting, pushing, or failed for now."""
+    queued, wait = one.queued, one.next_try_seconds
+    separator = "@" if ":" in queued.reference else ":"
+    return {
+        "image": f"{queued.repository}{separator}{queued.reference}",
+        "digest": str(queued.root.digest),
+        "target": None if one.target is None else f"{one.target}{separator}{queued.reference}",
+        "state": one.state,
+        "sent_bytes": one.sent_bytes,
+        "total_bytes": one.total_bytes,
+        "queued_at": queued.queued_at,
+        "failures": queued.failures,
+        "reason": queued.reason or None,
+        "next_try_seconds": None if wait is None else round(wait, 1),
     }
 
 

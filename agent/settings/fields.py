@@ -336,6 +336,31 @@ LISTS: tuple[ListField, ...] = (
         "docker.io,quay.io,ghcr.io,gcr.io,registry.k8s.io,registry.gitlab.com,mcr.microsoft.com,public.ecr.aws",
         "The registries that may be asked; images of others are refused. A list given replaces the whole default.",
     ),
+    ListField(
+        "push_through",
+        (
+            Field(
+                "push_through",
+                "prefix",
+                k.PUSH_PREFIX,
+                None,
+                "The cluster's own repositories that are meant: this one and all below it; * means all.",
+                required=True,
+            ),
+            Field(
+                "push_through",
+                "target",
+                k.PUSH_TARGET,
+                None,
+                "Where their images go: a registry, and maybe the beginning of a name there. What follows the prefix "
+                "is added; below a registry alone the whole name stands.",
+                required=True,
+            ),
+        ),
+        'PREFIX=TARGET,... such as "team=registry.example/team,*=mirror.example:5000"',
+        "",
+        "What is pushed to this cluster and goes on to a registry in the background. The longest prefix decides.",
+    ),
 )
 
 FIELD_OF = {field.path: field for field in FIELDS}

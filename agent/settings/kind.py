@@ -19,6 +19,8 @@ from agent.settings.values import (
     parse_duration,
     parse_http_url,
     parse_name,
+    parse_push_prefix,
+    parse_push_target,
     parse_rate,
     parse_size,
     parse_tag_pattern,
@@ -163,4 +165,13 @@ TAG_PATTERN = Kind(
     parse_tag_pattern,
     "PATTERN",
     "*",
+)
+PUSH_PREFIX = Kind(
+    'a repository of this cluster such as "team" or "team/app", or "*"', parse_push_prefix, "PREFIX", "team"
+)
+PUSH_TARGET = Kind(
+    'REGISTRY or REGISTRY/NAME such as "registry.example/team"',
+    parse_push_target,
+    "TARGET",
+    "registry.example/team",
 )

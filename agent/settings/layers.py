@@ -115,6 +115,9 @@ def parse_short(row: ListField, text: str) -> tuple[Element, ...]:
                 raise InputError(
                     f"{row_field.key} in {_shown(part)}: {error}; expected {row_field.expected}"
                 ) from None
+        missing = [f for f in row.fields if f.required and f.key not in element]
+        if missing:
+            raise InputError(f"{missing[0].key} is missing in {_shown(part)}; expected {missing[0].expected}")
         elements.append(element)
     return tuple(elements)
 

@@ -29,6 +29,7 @@ from agent.settings.settings import (
     PeerSettings,
     ProxySettings,
     PushSettings,
+    PushThroughRule,
     SecuritySettings,
     Settings,
     StoreSettings,
@@ -49,7 +50,11 @@ SECTION_TYPES: dict[str, Any] = {
     "log": LogSettings,
     "security": SecuritySettings,
 }
-ELEMENT_TYPES: dict[str, Any] = {"tags": TagRule, "upstreams": UpstreamSettings}
+ELEMENT_TYPES: dict[str, Any] = {
+    "tags": TagRule,
+    "upstreams": UpstreamSettings,
+    "push_through": PushThroughRule,
+}
 
 _DEFAULT = "default"
 _CATCH_ALL = "*"
@@ -104,6 +109,7 @@ def _assemble(given: Mapping[str, Given], machine: Machine) -> Settings:
         **{name: SECTION_TYPES[name](**values) for name, values in sections.items()},
         tags=_closed(lists["tags"], machine),
         upstreams=lists["upstreams"],
+        push_through=lists["push_through"],
         sources={row.path: given[row.path].source if row.path in given else _DEFAULT for row in rows()},
     )
 

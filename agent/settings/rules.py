@@ -116,6 +116,12 @@ def no_upstream_stands_twice(settings: Settings) -> Findings:
         yield "upstreams", f"{registry} stands {registries.count(registry)} times", "keep one of them"
 
 
+def no_push_prefix_stands_twice(settings: Settings) -> Findings:
+    prefixes = [rule.prefix for rule in settings.push_through]
+    for prefix in sorted({one for one in prefixes if prefixes.count(one) > 1}):
+        yield "push_through", f"{prefix} stands {prefixes.count(prefix)} times", "keep one of them"
+
+
 def every_tag_pattern_is_reached(settings: Settings) -> Findings:
     patterns = [rule.pattern for rule in settings.tags]
     for number, pattern in enumerate(patterns, start=1):
@@ -149,6 +155,7 @@ RULES: tuple[Rule, ...] = (
     Rule(("upstreams", "proxy.default_upstream"), the_default_upstream_is_an_upstream),
     Rule(("upstreams",), no_upstream_stands_twice),
     Rule(("upstreams",), the_clusters_own_registry_is_no_upstream),
+    Rule(("push_through",), no_push_prefix_stands_twice),
     Rule(("tags",), every_tag_pattern_is_reached),
     Rule(("admin.socket", "node.data_dir"), the_admin_socket_has_a_short_path),
 )

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
+from agent.content.reference import Repository
 from agent.settings.address import Address, TcpAddress
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -76,6 +77,28 @@ class UpstreamSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PushThroughRule:
+    """What is pushed to the cluster's `prefix`, and below it, goes on to `target`."""
+
+    prefix: str  # a repository's name; "*": all
+    target: str  # REGISTRY or REGISTRY/NAME, canonical
+
+    def target_of(self, name: str) -> Repository | None:
+        """Where the cluster's repository `name` goes on to; None where the rule is not for it. Raises InputError for a
+        name that its registry cannot have."""
+        if self.prefix == "*":
+            rest = name
+        elif name == self.prefix or name.startswith(f"{self.prefix}/"):
+            rest = name[len(self.prefix) + 1 :]
+        else:
+            return None
+        registry, slash, beginning = self.target.partition("/")
+        if not slash:
+            return Repository.of(registry, name)
+        return Repository.of(registry, f"{beginning}/{rest}" if rest else beginning)
+
+
+@dataclass(frozen=True, slots=True)
 class PushSettings:
     replicas: int  # nodes that hold a push when it is answered
     replica_timeout: float  # seconds
@@ -122,6 +145,7 @@ class Settings:
     security: SecuritySettings
     tags: tuple[TagRule, ...]  # never empty; the last matches everything
     upstreams: tuple[UpstreamSettings, ...]  # never empty, no registry twice
+    push_through: tuple[PushThroughRule, ...]  # no prefix twice
     # Where each key's value came from: "proxy.listen" -> "flag --proxy-listen", "default".
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -132,3 +156,10 @@ class Settings:
     def tag_rule_for(self, tagged: str) -> TagRule:
         """The rule for `registry/name:tag`."""
         return next(rule for rule in self.tags if rule.matches(tagged))
+
+    def push_target_of(self, name: str) -> Repository | None:
+        """Where what is pushed to the cluster's repository `name` goes on to; None: nowhere. Raises InputError for a
+        name that the registry cannot have."""
+        rules = sorted(self.push_through, key=lambda rule: len(rule.prefix) if rule.prefix != "*" else 0)
+        found = [target for rule in rules if (target := rule.target_of(name)) is not None]
+        return found[-1] if found else None

@@ -9,6 +9,7 @@ from decimal import Decimal
 from urllib.parse import SplitResult, urlsplit
 
 from agent.content.errors import InputError
+from agent.content.reference import CLUSTER_REGISTRY, Repository, parse_registry
 
 _NUMBER = r"[0-9]{1,19}(?:\.[0-9]{1,9})?"
 
@@ -142,6 +143,22 @@ def parse_name(text: str) -> str:
     if not _LABEL_TEXT.fullmatch(text):
         raise InputError("a name has 1 to 253 letters, digits, and . _ - between them")
     return text
+
+
+def parse_push_prefix(text: str) -> str:
+    """A repository of the cluster's own, or `*`."""
+    return "*" if text == "*" else Repository.of(CLUSTER_REGISTRY, text).name
+
+
+def parse_push_target(text: str) -> str:
+    """A registry, and maybe the beginning of a name there, in its canonical form."""
+    registry, slash, name = text.partition("/")
+    host = parse_registry(registry)
+    if host == CLUSTER_REGISTRY:
+        raise InputError("the cluster's own images have no registry")
+    if slash:
+        Repository.of(host, f"{name}/x")  # docker.io/team is a beginning, and no official image
+    return f"{host}/{name}" if slash else host
 
 
 def _whole_bytes(number: Decimal) -> int:

@@ -46,6 +46,17 @@ _MIGRATIONS = (
     CREATE INDEX pushed_subject ON pushed (name, subject);
     CREATE INDEX links_linked_at ON links (registry, linked_at);
     """,
+    """
+    CREATE TABLE push_queue (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, reference TEXT NOT NULL, digest TEXT NOT NULL,
+        media_type TEXT NOT NULL, size INTEGER NOT NULL, queued_at REAL NOT NULL, failures INTEGER NOT NULL DEFAULT 0,
+        next_at REAL NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '', UNIQUE (name, reference));
+    CREATE INDEX push_queue_digest ON push_queue (digest);
+    CREATE TABLE upload_sessions (
+        registry TEXT, name TEXT, digest TEXT, url TEXT NOT NULL, begun_at REAL NOT NULL,
+        PRIMARY KEY (registry, name, digest)) WITHOUT ROWID;
+    ALTER TABLE pins ADD COLUMN until REAL;
+    """,
 )
 
 Row = tuple[Any, ...]

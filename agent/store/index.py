@@ -171,10 +171,12 @@ class ImageIndex:
         return {Digest.parse(row[0]) for row in rows}
 
     def is_loose(self, digest: Digest) -> bool:
-        """No repository knows it, no document names it, no tag points to it, no pin keeps it."""
+        """No repository knows it, no document names it, no tag points to it, no pin keeps it, no registry waits for
+        it."""
         row = self._database.row(
             "SELECT EXISTS (SELECT 1 FROM links WHERE digest = ?1) OR EXISTS (SELECT 1 FROM children WHERE child = ?1)"
-            " OR EXISTS (SELECT 1 FROM tags WHERE digest = ?1) OR EXISTS (SELECT 1 FROM pins WHERE digest = ?1)",
+            " OR EXISTS (SELECT 1 FROM tags WHERE digest = ?1) OR EXISTS (SELECT 1 FROM pins WHERE digest = ?1)"
+            " OR EXISTS (SELECT 1 FROM push_queue WHERE digest = ?1)",
             (str(digest),),
         )
         return row is not None and not row[0]
@@ -228,7 +230,7 @@ class ImageIndex:
 
     def pin(self, digest: Digest, reason: str) -> None:
         with self._database.transaction() as writer:
-            writer.execute("INSERT OR IGNORE INTO pins VALUES (?, ?)", (str(digest), reason))
+            writer.execute("INSERT OR IGNORE INTO pins (digest, reason) VALUES (?, ?)", (str(digest), reason))
 
     def unpin(self, digest: Digest, reason: str) -> None:
         with self._database.transaction() as writer:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agent.content.digest import Digest
 from agent.content.errors import DiskError
-from agent.content.reference import CLUSTER_REGISTRY
+from agent.content.reference import BUILD_CACHE, CLUSTER_REGISTRY
 from agent.store.blob_index import BlobIndex
 from agent.store.blobs import Blobs
 from agent.store.disk_errors import disk_errors, free_bytes
@@ -36,6 +36,7 @@ class RoomParts:
     images: ImageIndex
     blobs: Blobs
     owner: Owner
+    going_on: Callable[[], set[Digest]]  # to a registry
 
 
 class Room:
@@ -89,7 +90,8 @@ class Room:
             return self._evict(self._candidates(partials), needed) if needed else 0
 
     def held(self) -> set[Digest]:
-        """What stays, and keeps what it needs: for tags that count, pins, running pulls and builds."""
+        """What stays, and keeps what it needs: for tags that count, pins, pushes on their way to a registry, running
+        pulls and builds."""
         return self._roots()
 
     def sweep_partials(self) -> None:
@@ -144,8 +146,13 @@ class Room:
     def _roots(self) -> set[Digest]:
         hold_seconds = self._limits.tags_hold_seconds
         oldest = float("-inf") if hold_seconds is None else self._now() - hold_seconds
-        roots = {tag.descriptor.digest for tag in self._parts.images.tags() if tag.checked_at >= oldest}
+        roots = {
+            tag.descriptor.digest
+            for tag in self._parts.images.tags()
+            if tag.checked_at >= oldest and tag.repository != BUILD_CACHE
+        }
         roots |= self._parts.images.pinned()
+        roots |= self._parts.going_on()
         # A blob that was just pushed waits for the manifest that will hold it.
         roots |= self._parts.images.linked_since(CLUSTER_REGISTRY, self._now() - _PUSHED_SECONDS)
         for token, digests in self._parts.records.held().items():

@@ -28,10 +28,12 @@ from agent.store.index import DocumentRecord, ImageIndex, TagRecord
 from agent.store.layout import Layout
 from agent.store.owner import Owner
 from agent.store.partial import PartialBlob
+from agent.store.push_queue import PushQueue
 from agent.store.pushed import PushedNames
 from agent.store.removal import Removal
 from agent.store.room import Room, RoomParts
 from agent.store.staging import Staging
+from agent.store.upload_sessions import UploadSessions
 from agent.store.uploads import Uploads
 from agent.store.usage import StoreLimits, Usage
 
@@ -78,7 +80,11 @@ class Store:
             self._images = ImageIndex(database)
             self._blobs = Blobs(layout, self._records, self._images, self._owner, now)
             opened.callback(self._blobs.close)
-            parts = RoomParts(layout, self._records, self._images, self._blobs, self._owner)
+            self.push_queue = PushQueue(database)
+            self.upload_sessions = UploadSessions(database, now)
+            parts = RoomParts(
+                layout, self._records, self._images, self._blobs, self._owner, self.push_queue.digests
+            )
             self._room = Room(parts, limits, now)
             opened.callback(self._room.close)
             self.uploads = Uploads(

@@ -4,7 +4,7 @@ Invariant: the number of time series is bounded. Labels are literals, statuses, 
 (anything else is counted under "other"); never a repository, digest, peer or client.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -33,6 +33,8 @@ RequestKind = Literal[
 ]
 ChunkFailure = Literal["digest", "timeout", "disconnected", "rejected", "protocol", "disk", "other"]
 TagOutcome = Literal["fresh", "revalidated", "stale", "error"]
+PushThroughOutcome = Literal["done", "outdone", "failed"]
+PushThroughState = Literal["waiting", "pushing", "failed"]
 StoreKind = Literal["blobs", "partials"]
 
 OTHER = "other"
@@ -70,6 +72,11 @@ class Metrics:
         self._peer_bans = counter("peer_bans", "Peers banned by this node.")
         self._errors = counter("errors", "Failures by kind.", "kind")
         self._tag_answers = counter("tag_answers", "How tags were answered.", "outcome")
+        self._push_through = counter(
+            "push_through", "Pushes that go on to a registry: attempts that ended.", "outcome"
+        )
+        self._pushed_through = counter("push_through_bytes", "Bytes sent to registries for such pushes.")
+        self._push_queue = gauge("push_through_queue", "Pushes that are to go on to a registry.", "state")
         self._peers = gauge("peers", "Peers connected.")
         self._swarms = gauge("swarms", "Swarms this node takes part in.")
         self._store = gauge("store_bytes", "Bytes in the store.", "kind")
@@ -87,6 +94,7 @@ class Metrics:
             (self._blob_requests, BlobOutcome),
             (self._chunk_failures, ChunkFailure),
             (self._tag_answers, TagOutcome),
+            (self._push_through, PushThroughOutcome),
         ):
             for label in _values_of(labels):
                 counter.labels(label)
@@ -122,6 +130,16 @@ class Metrics:
 
     def count_tag_answer(self, outcome: TagOutcome) -> None:
         self._tag_answers.labels(outcome).inc()
+
+    def count_push_through(self, outcome: PushThroughOutcome) -> None:
+        self._push_through.labels(outcome).inc()
+
+    def count_pushed_through(self, byte_count: int) -> None:
+        self._pushed_through.inc(byte_count)
+
+    def set_push_through(self, counts: Mapping[PushThroughState, int]) -> None:
+        for state, count in counts.items():
+            self._push_queue.labels(state).set(count)
 
     def set_swarms(self, peers: int, swarms: int) -> None:
         self._peers.set(peers)

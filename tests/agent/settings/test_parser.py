@@ -295,3 +295,35 @@ def test_any_configuration_gives_settings_or_mistakes(
     with suppress(SettingsError):
         found = parse_settings(document, environ, flags, MACHINE)
         assert found.tag_rule_for("docker.io/library/alpine:latest") in found.tags
+
+
+PUSH_THROUGH = "team=registry.example/mirror/team,team/app/deep=quay.io,*=docker.io/me"
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("team", "registry.example/mirror/team"),
+        ("team/app", "registry.example/mirror/team/app"),
+        ("team/app/deep", "quay.io/team/app/deep"),
+        ("team/app/deep/er", "quay.io/team/app/deep/er"),
+        ("teams/app", "docker.io/me/teams/app"),
+    ],
+)
+def test_a_push_goes_on_where_the_longest_prefix_says(name: str, target: str) -> None:
+    assert str(settings("", {}, {"push_through": PUSH_THROUGH}).push_target_of(name)) == target
+
+
+def test_a_push_goes_nowhere_else_unless_told() -> None:
+    assert settings().push_target_of("team/app") is None
+    assert settings("", {}, {"push_through": "team=quay.io"}).push_target_of("teams") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["team", "team=", "Team=quay.io", "team=quay.io/UPPER", "team=cluster.shoal", "a=x.io,a=y.io"]
+)
+def test_a_mistaken_push_through_is_told(text: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        settings("", {}, {"push_through": text})
+    [mistake] = raised.value.mistakes
+    assert mistake.key == "push_through"
