@@ -1,4 +1,4 @@
-"""`shoal push`: an image of this node's store into the registry that a name names, with Docker's lines."""
+"""`shoal push`: images of this node's store into the registry that a name names, with Docker's lines."""
 
 import json
 import sys
@@ -14,10 +14,11 @@ from agent.commands.local_store import local_store
 from agent.commands.push_lines import PushedBlob, PushLines
 from agent.commands.running import config_flag, load, run_async
 from agent.commands.sectioned_command import SectionedCommand
-from agent.content.errors import InputError, ShoalError
+from agent.content.errors import InputError, NotFound, ShoalError
 from agent.content.redaction import redact
 from agent.content.reference import Reference, looks_like_registry
 from agent.images.catalog import Catalog, Found
+from agent.images.local_image import LocalImage
 from agent.settings.flags import settings_flags
 from agent.settings.settings import Settings
 from agent.store.store import Store
@@ -26,13 +27,15 @@ from agent.store.store import Store
 @click.command(cls=SectionedCommand)
 @click.argument("image", metavar="IMAGE")
 @click.argument("target", required=False, metavar="[TARGET]")
+@click.option("--all-tags", "-a", is_flag=True, help="Push every tag of the repository that IMAGE names.")
 @click.option("--quiet", "-q", is_flag=True, help="Print the image's name alone, at the end.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object an image, at its end.")
 @config_flag
 @settings_flags("node", "store", "credentials", "upstreams")
 def push(
     image: str,
     target: str | None,
+    all_tags: bool,
     quiet: bool,
     as_json: bool,
     config_file: Path | None,
@@ -48,6 +51,7 @@ def push(
     Examples:
       shoal push registry.example/team/app:1
       shoal push app:1 registry.example/team/app:1
+      shoal push --all-tags app registry.example/team/app
       shoal push --json app:1 docker.io/me/app | jq .digest
 
     Exit codes: 0 done, 2 mistaken name, 3 no such image or repository, 4 credentials, 5 registry unreachable, 6 disk,
@@ -55,20 +59,51 @@ def push(
     """
     settings = load(config_file, flags, logs=False)
     with local_store(settings) as store:
-        run_async(_push, settings, store, image, target, quiet, as_json)
+        run_async(_push, settings, store, image, target, all_tags, quiet, as_json)
 
 
 async def _push(
-    settings: Settings, store: Store, text: str, target_text: str | None, quiet: bool, as_json: bool
+    settings: Settings,
+    store: Store,
+    text: str,
+    target_text: str | None,
+    all_tags: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    catalog = Catalog.of(store)
+    if all_tags:
+        wanted = _all_tags(catalog, text, target_text)
+    else:
+        found = catalog.find(text)
+        wanted = [(found.image, _target(found, text, target_text))]
+    for image, target in wanted:
+        await _push_one(settings, store, image, target, quiet, as_json)
+
+
+def _all_tags(catalog: Catalog, text: str, target_text: str | None) -> list[tuple[LocalImage, Reference]]:
+    """In the order of the tags. Raises InputError, NotFound."""
+    from agent.commands.pushing import checked_target, push_target
+
+    for one in filter(None, (text, target_text)):
+        if "@" in one or ":" in one.rpartition("/")[2]:
+            raise InputError(f"{one[:150]!r} has a tag or a digest: with --all-tags name a repository alone")
+    images = sorted(catalog.named(text), key=lambda image: image.tag or "")
+    if not images:
+        raise NotFound(f"No such repository: {text}")
+    repository = images[0].repository if target_text is None else push_target(target_text).repository
+    return [(image, checked_target(Reference(repository, image.tag, None))) for image in images]
+
+
+async def _push_one(
+    settings: Settings, store: Store, image: LocalImage, target: Reference, quiet: bool, as_json: bool
 ) -> None:
     from agent.commands.pushing import push_to_registry, tell_left_out  # --help needs no HTTP client
     from agent.images.pushing import plan_push
 
     began = time.monotonic()
-    found = Catalog.of(store).find(text)
-    target = _target(found, text, target_text)
     try:
-        plan = plan_push(store, found.image)
+        plan = plan_push(store, image)
         tell_left_out(plan)
         if not quiet and not as_json:
             click.echo(f"The push refers to repository [{target.repository}]")

@@ -115,9 +115,33 @@ async def test_of_an_index_that_is_not_here_completely_one_platform_goes_and_tha
     assert _has(upstream, "team/all", "1", _IMAGE)
 
 
+async def test_all_tags_of_a_repository_go_in_their_order(
+    shoal: CommandLine, upstream: FakeUpstream, tmp_path: Path
+) -> None:
+    put_image(tmp_path, _FOREIGN, f"{REGISTRY}/team/app:0")
+    put_image(tmp_path, _FOREIGN, f"{REGISTRY}/team/other:7")
+    lines = (await _done(shoal, "push", "--all-tags", f"{REGISTRY}/team/app")).stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines if ": digest: " in line] == ["0", "1"]
+    assert upstream.shelf.tags == {
+        "team/app": {"0": str(_FOREIGN.manifest.digest), "1": str(_IMAGE.manifest.digest)}
+    }
+    told = (
+        await _done(shoal, "push", "-a", "--json", f"{REGISTRY}/team/app", f"{REGISTRY}/elsewhere")
+    ).stdout
+    assert [json.loads(line)["reference"] for line in told.splitlines()] == [
+        f"{REGISTRY}/elsewhere:0",
+        f"{REGISTRY}/elsewhere:1",
+    ]
+    assert _has(upstream, "elsewhere", "1", _IMAGE)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (["-a", "own:1", f"{REGISTRY}/x"], 2, "has a tag"),
+        (["-a", "own", f"{REGISTRY}/x:1"], 2, "has a tag"),
+        (["-a", "own"], 2, "which has no registry"),
+        (["-a", "nothing"], 3, "No such repository"),
         (["own:1"], 2, "which has no registry"),
         ([_IMAGE.manifest.digest.hex[:12]], 2, "is an ID"),
         (["own:1", "Bad//name"], 2, "invalid"),
