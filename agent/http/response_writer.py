@@ -18,7 +18,7 @@ from agent.http.byte_sender import ByteSender, ConnectionLost, read_file
 from agent.http.response import Bytes, Response
 
 _INLINE_FILE_BYTES = 64 * 1024  # up to this, reading and one writev with the head beat a sendfile
-_COUNTED_FILE_BYTES = 4 * 1024 * 1024  # how exactly `body_bytes` counts what a client took before it left
+_COUNTED_FILE_BYTES = 16 * 1024 * 1024  # how exactly `body_bytes` counts what a client took before it left
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _NO_BODY = frozenset({204, 304})
 _date: tuple[int, str] = (0, "")

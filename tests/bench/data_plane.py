@@ -1,6 +1,6 @@
 """The data plane on one machine: what bytes cost here, beside nginx and curl in the same run.
 
-    python -m tests.bench.data_plane [--mib 1024] [--json FILE]
+    python -m tests.bench.data_plane [--mib 1024] [--json FILE] [--only warm,cold]
 
 Rows: a warm blob to curl; one agent to one agent; small blobs on keep-alive connections; a cold pull by one agent
 alone. Every pair is measured in turn, a few times, and the medians of the ratios are told: machines are noisy.
@@ -13,7 +13,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from tests.fakes.images import Image, make_image, random_layer, runnable_image
 from tests.fakes.publish import push_image
 
 _MIB = 1024 * 1024
+ROWS = ("cold", "layers", "warm", "small", "agents")
 _TICK = os.sysconf("SC_CLK_TCK")
 _NGINX = """
 daemon off; user root; worker_processes 1; pid {root}/nginx.pid; error_log {root}/nginx.err;
@@ -108,19 +109,26 @@ class DataPlane:
         self._times = times
         self.rows: list[Row] = []
 
-    async def measure(self) -> None:
+    async def measure(self, rows: Collection[str]) -> None:
+        """`rows`: names from ROWS."""
         image = make_image([random_layer("data plane", self._size - 2048)])
-        small = make_image([random_layer(f"small {number}", 100_000) for number in range(50)])
         async with open_registry(self._root / "registry") as registry:
             await push_image(image, registry.url, "bench/large", "1")
-            await push_image(small, registry.url, "bench/small", "1")
-            await self._cold(registry.url, "bench/large:1", image, 1.15, max(self._times // 2, 2))
-            await self._cold(registry.url, "bench/small:1", small, 1.3, self._times)
-            async with open_shoal(self._root / "a", registry.url) as node:
-                await node.pull(f"{REGISTRY}/bench/large:1")
-                await self._warm(node, image)
-                await self._small(node, registry.url)
-            await self._agent_to_agent(registry.url, image)
+            if "cold" in rows:
+                await self._cold(registry.url, "bench/large:1", image, 1.15, self._times)
+            if "layers" in rows:
+                small = make_image([random_layer(f"small {number}", 100_000) for number in range(50)])
+                await push_image(small, registry.url, "bench/small", "1")
+                await self._cold(registry.url, "bench/small:1", small, 1.3, self._times)
+            if "warm" in rows or "small" in rows:
+                async with open_shoal(self._root / "a", registry.url) as node:
+                    await node.pull(f"{REGISTRY}/bench/large:1")
+                    if "warm" in rows:
+                        await self._warm(node, image)
+                    if "small" in rows:
+                        await self._small(node, registry.url)
+            if "agents" in rows:
+                await self._agent_to_agent(registry.url, image)
 
     def _add(self, what: str, unit: str, measured: tuple[float, float, float], limit: str) -> None:
         ours, theirs, ratio = (round(value, 3) for value in measured)
@@ -250,11 +258,11 @@ class DataPlane:
         return await timed(both)
 
 
-async def main(mib: int, times: int, json_file: Path | None) -> None:
+async def main(mib: int, times: int, rows: Collection[str], json_file: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="shoal-bench-", dir="/tmp") as root:
         plane = DataPlane(Path(root), mib, times)
         print(f"{'':52} {'ours':>10} {'theirs':>10} {'':12} {'ratio':>7}  aim")
-        await plane.measure()
+        await plane.measure(rows)
     if json_file is not None:
         json_file.write_text(json.dumps([asdict(row) for row in plane.rows], indent=1) + "\n")
 
@@ -263,6 +271,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mib", type=int, default=1024)
     parser.add_argument("--times", type=int, default=5)
+    parser.add_argument(
+        "--only", type=lambda text: text.split(","), default=ROWS, help=f"of {','.join(ROWS)}"
+    )
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    trio.run(main, given.mib, given.times, given.json)
+    trio.run(main, given.mib, given.times, given.only, given.json)

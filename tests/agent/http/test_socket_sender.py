@@ -78,3 +78,16 @@ async def test_a_file_that_ends_early_is_this_machines_fault(
     sender, _ = pair
     with content.open("rb") as file, pytest.raises(DiskError, match="shorter than it should be"):
         await sender.send_file(file.fileno(), SIZE, 10)
+
+
+async def test_the_last_bytes_of_a_file_do_not_wait_for_more(content: Path) -> None:
+    listener = (await trio.open_tcp_listeners(0, host="127.0.0.1"))[0]
+    async with listener, await trio.testing.open_stream_to_socket_listener(listener) as reader:
+        stream = await listener.accept()
+        async with stream:
+            with content.open("rb") as file:
+                await SocketSender(stream, stall_seconds=60).send_file(file.fileno(), 0, 10_001)
+            assert stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK) == 0
+            received = 0
+            while received < 10_001:
+                received += len(await reader.receive_some())
