@@ -22,8 +22,8 @@ from builder.dockerfile.instructions import (
     Volume,
     Workdir,
 )
+from builder.dockerfile.ports import exposed_ports, port_warnings
 from builder.plan import go_text
-from builder.plan.ports import exposed_ports
 from builder.plan.signals import check_signal
 from builder.plan.stage_work import StageWork
 from builder.plan.steps import MakeDirectory
@@ -135,6 +135,7 @@ def _listed(work: StageWork, instruction: Expose | Volume) -> None:
     if isinstance(instruction, Expose):
         words = [word for port in instruction.ports for word in work.words(port, place)]
         ports = [port for word in words for port in exposed_ports(word)]
+        work.plan.warnings += [warning for word in words for warning in port_warnings(word, place)]
         work.image.add("ExposedPorts", {port: {} for port in ports})
         work.image.tell(f"EXPOSE {go_text.plain_list(ports)}")
         return

@@ -43,19 +43,6 @@ def parse_git_reference(text: str) -> GitSource | None:
     return _with_query(source, _query(address.query, text)) if address.query else source
 
 
-def parse_git_context(text: str) -> GitSource | None:
-    """As `parse_git_reference`, and `github.com/owner/repository`, which a build context may be."""
-    return parse_git_reference(f"https://{text}" if text.startswith("github.com/") else text) or (
-        _github(text) if text.startswith("github.com/") else None
-    )
-
-
-def _github(text: str) -> GitSource:
-    remote, _, fragment = text.partition("#")
-    reference, _, subdirectory = fragment.partition(":")
-    return GitSource(f"https://{remote}", reference, subdirectory)
-
-
 def _address(text: str) -> _Address | None:
     scheme, colon, _ = text.partition("://")
     if colon and re.fullmatch(r"[a-zA-Z0-9]+", scheme):

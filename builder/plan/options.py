@@ -14,7 +14,7 @@ from builder.plan.steps import ContextSource
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """`name`: a canonical reference (`docker.io/library/alpine:latest`), or what a named context calls it."""
+    """`name`: as the Dockerfile has it, expanded (what a short name means is the store's matter), or as a context's."""
 
     name: str
     platform: Platform

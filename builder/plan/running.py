@@ -41,13 +41,13 @@ def _script(command: Command) -> ScriptFile | None:
     document = only_document(command)
     if document is None or not document.content.startswith("#!"):
         return None
-    return ScriptFile(f"{_SCRIPTS}/{document.name}", document.content)
+    return ScriptFile(document.name, document.content)
 
 
 def _arguments(work: StageWork, command: Command, script: ScriptFile | None) -> tuple[str, ...]:
     if not command.shell:
         return command.words
-    return (*work.image.shell, script.name if script else shell_text(command))
+    return (*work.image.shell, f"{_SCRIPTS}/{script.name}" if script else shell_text(command))
 
 
 def _environment(work: StageWork, mounts: tuple[RunMount, ...]) -> dict[str, str]:

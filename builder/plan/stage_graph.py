@@ -164,22 +164,18 @@ class StageGraph:
         if context is not None:
             return self._of_context(context, platform)
         try:
-            return ImageOrigin(name, ImageRequest(str(Reference.parse(name)), platform))
+            Reference.parse(name)
         except InputError as error:
-            raise error_at(
-                self._dockerfile, place, f"{name!r} is neither a stage nor an image: {error}"
-            ) from None
+            problem = f"{name!r} is neither a stage nor an image: {error}"
+            raise error_at(self._dockerfile, place, problem) from None
+        return ImageOrigin(name, ImageRequest(name, platform))
 
     def _of_context(self, context: ImageContext | ContextSource, platform: Platform) -> Origin:
         if isinstance(context, ContextSource):
             return context
         if context.name == "scratch":
             return Scratch()
-        try:
-            name = str(Reference.parse(context.name))
-        except InputError:
-            name = context.name  # of another kind than a registry's: the caller knows it by this
-        return ImageOrigin(context.name, ImageRequest(name, platform))
+        return ImageOrigin(context.name, ImageRequest(context.name, platform))
 
     def _platform(self, stage: Stage) -> Platform | None:
         written = stage.from_.platform

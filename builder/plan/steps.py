@@ -146,7 +146,7 @@ RunMount = BindMount | CacheMount | TmpfsMount | SecretMount | SshMount
 
 @dataclass(frozen=True, slots=True)
 class ScriptFile:
-    """A RUN that is one here-document with `#!`: it is there, mode 0755, while the command runs. `name`: absolute."""
+    """A RUN that is one here-document with `#!`: it is at /dev/pipes/<name>, mode 0755, while it runs."""
 
     name: str
     content: str
