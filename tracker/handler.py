@@ -9,6 +9,7 @@ MAX_CALL_BYTES. There is no await between reading a call and answering it, so ca
 import json
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from agent.content.errors import InputError
@@ -86,6 +87,7 @@ class _Calls:
         self._metrics = metrics
         self._now = now
         self._meter = Meter(tracker, metrics)
+        self._began = now()
 
     async def announce(self, request: Request) -> Response:
         call = await _read(request, ANNOUNCE, MAX_CALL_BYTES)
@@ -110,11 +112,13 @@ class _Calls:
 
     async def find(self, request: Request) -> Response:
         call = await _read(request, FIND, _MAX_RESOLVE_BYTES)
-        return _packed(encode_call(FIND_ANSWER, self._tracker.on_find(call)))
+        answer = replace(self._tracker.on_find(call), tracker_seconds=self._now() - self._began)
+        return _packed(encode_call(FIND_ANSWER, answer))
 
     async def names(self, request: Request) -> Response:
         call = await _read(request, NAMES, _MAX_RESOLVE_BYTES)
-        return _packed(encode_call(NAMES_ANSWER, self._tracker.on_names(call)))
+        answer = replace(self._tracker.on_names(call), tracker_seconds=self._now() - self._began)
+        return _packed(encode_call(NAMES_ANSWER, answer))
 
     async def replicate(self, request: Request) -> Response:
         call = await _read(request, REPLICATE, _MAX_REPLICATE_BYTES)

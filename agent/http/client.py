@@ -169,6 +169,10 @@ class HttpClient:
             await connection.aclose()
         return None
 
+    def is_cut(self) -> bool:
+        """Has the server closed a connection that was kept?"""
+        return any(connection.is_stale() for connection in self._kept)
+
     async def _open(self) -> ClientConnection:
         try:
             return ClientConnection(await self._connect())

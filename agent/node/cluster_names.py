@@ -21,6 +21,7 @@ from agent.content.reference import CLUSTER_REGISTRY, Repository
 from agent.content.stored import Resolved
 from agent.node.hop import Hop
 from agent.node.tracker_client import TrackerClient
+from agent.node.young_tracker import ASK_AGAIN_SECONDS, YoungTracker
 from agent.store.store import Store
 from agent.telemetry.logs import get_log
 from agent.wire.node_id import NodeId, short
@@ -77,16 +78,23 @@ class ClusterNames:
         self._absent: dict[Repository, float] = {}
         self._untold = trio.Event()
         self._keeping = threading.Lock()
+        self._young = YoungTracker(has_records=store.pushed.has_any())
 
     # ---- asking
 
     async def find(self, repository: Repository, name: str) -> Found:
-        """`name`: a tag, or a digest as text. Raises DiskError."""
+        """`name`: a tag, or a digest as text. Waits for a tracker that has just been restarted to hear of names.
+        Raises DiskError."""
         own = self._store.pushed.find(repository.name, name)
         if self._tracker is None:
             return Found(own, stale=False)
+        call = Find(self._cluster, self._node, repository.name, name)
+        is_known = own is not None or self._is_linked(repository, name)
         try:
-            answer = await self._tracker.find(Find(self._cluster, self._node, repository.name, name))
+            answer = await self._tracker.find(call)
+            while answer.record is None and not is_known and self._young.may_hear(answer.tracker_seconds):
+                await trio.sleep(ASK_AGAIN_SECONDS)
+                answer = await self._tracker.find(call)
         except TrackerError:
             return Found(own, stale=True)
         told = answer.record
@@ -113,9 +121,8 @@ class ClusterNames:
             return False
         if not now and self._absent.get(repository, 0.0) > trio.current_time():
             return False
-        try:
-            page = await self._tracker.names(Names(self._cluster, self._node, repository.name, None, "", 0))
-        except TrackerError:
+        page = await self._page(repository.name, None, "", 0, waits=now)
+        if page is None:
             return False
         if not page.exists:
             if len(self._absent) >= _MAX_ABSENT:
@@ -134,7 +141,8 @@ class ClusterNames:
 
     async def tags(self, repository: Repository, last: str, limit: int) -> tuple[list[str], bool]:
         """A page of tags, and whether more follow. Raises NotFound, DiskError."""
-        page = await self._page(repository.name, None, last, limit)
+        is_known = self._store.knows(repository)
+        page = await self._page(repository.name, None, last, limit, waits=not is_known)
         if page is not None and page.exists:
             return list(page.names), page.more
         if not self._store.knows(repository):
@@ -222,15 +230,23 @@ class ClusterNames:
     # ---- inside
 
     async def _page(
-        self, repository: str, subject: Digest | None, last: str, limit: int
+        self, repository: str, subject: Digest | None, last: str, limit: int, *, waits: bool = False
     ) -> NamesAnswer | None:
+        """`waits`: for a tracker that has just been restarted to hear of the repository."""
         if self._tracker is None:
             return None
         call = Names(self._cluster, self._node, repository, subject, last, limit)
         try:
-            return await self._tracker.names(call)
+            page = await self._tracker.names(call)
+            while waits and not page.exists and self._young.may_hear(page.tracker_seconds):
+                await trio.sleep(ASK_AGAIN_SECONDS)
+                page = await self._tracker.names(call)
         except TrackerError:
             return None
+        return page
+
+    def _is_linked(self, repository: Repository, name: str) -> bool:
+        return ":" in name and self._store.is_linked(repository, Digest.parse(name))
 
     def _own_tags(self, repository: Repository) -> list[str]:
         known = self._store.pushed.in_repository(repository.name)

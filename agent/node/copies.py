@@ -1,9 +1,10 @@
 """`CopyRules`: a push waits until as many nodes hold it as the configuration wants. `CopyFetcher`: such a copy is made.
 
 The tracker chooses who is asked, and tells them with its answers to their announces; it counts who holds all of it.
+Idle nodes announce every dozen seconds: whoever pushes offers them the manifest, which makes them call at once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import trio
 
@@ -23,7 +24,7 @@ from agent.store.store import Store
 from agent.telemetry.logs import get_log
 from agent.wire.node_id import NodeId
 from agent.wire.push_calls import Replicate, ReplicateAnswer
-from agent.wire.tracker_calls import FetchOrder, SwarmReport
+from agent.wire.tracker_calls import FetchOrder, PeerAddress, SwarmReport
 
 _POLL_SECONDS = 0.25
 _MAX_FETCHES = 4
@@ -40,6 +41,7 @@ class CopyRules:
         session: TrackerSession,
         cluster: str,
         node: NodeId,
+        offer: Callable[[Digest, Iterable[PeerAddress]], Awaitable[None]],
         replicas: int,
         timeout_seconds: float,
     ) -> None:
@@ -48,11 +50,12 @@ class CopyRules:
         self._session = session
         self._cluster = cluster
         self._node = node
+        self._offer = offer
         self._replicas = replicas
         self._timeout_seconds = timeout_seconds
 
-    async def wait_copies(self, repository: Repository, root: Descriptor) -> None:
-        """Raises TooFewCopies."""
+    async def wait_copies(self, repository: Repository, root: Descriptor, name: str) -> None:
+        """`name`: the tag that it is about to get, or its digest. Raises TooFewCopies."""
         if self._replicas < 2:
             return
         sizes = {one.digest: one.size for one in all_of(self._store, root)}
@@ -62,12 +65,13 @@ class CopyRules:
             self._cluster,
             self._node,
             repository.name,
+            name,
             root.digest,
             root.size,
             tuple(sizes)[:MAX_PARTS],
             self._replicas,
         )
-        answer = ReplicateAnswer(1, 1)
+        answer, offered = ReplicateAnswer(1, 1), set[NodeId]()
         reason = f"{self._timeout_seconds:.0f} s were not enough"
         with trio.move_on_after(self._timeout_seconds):
             try:
@@ -75,6 +79,10 @@ class CopyRules:
                     answer = await self._ask(call)
                     if answer.holders >= self._replicas:
                         return
+                    fresh = [peer for peer in answer.asked if peer.node not in offered]
+                    if fresh:
+                        offered.update(peer.node for peer in fresh)
+                        await self._offer(root.digest, fresh)
                     await trio.sleep(_POLL_SECONDS)
             except TrackerError as error:
                 reason = str(error)

@@ -166,6 +166,19 @@ class SwarmHub:
             elif node in needed or len(session.neighbours) < self._neighbours:
                 self.links.dial(node, address)
 
+    async def offer(self, digest: Digest, peers: Iterable[PeerAddress]) -> None:
+        """Greet these about a blob that is whole here. Who has not got it tells the tracker so, and hears with the
+        answer what the tracker wants of it."""
+        session = self._sessions.get(digest)
+        if session is None and (content := await self._open_seed(digest)) is not None:
+            session = self._sessions.get(digest)
+            if session is not None or not self._has_room_for_seed():
+                content.close()
+            else:
+                session = self.begin(content.swarm, content.fd, None, content.close)
+        if session is not None:
+            self.meet(session, peers)
+
     # ---- LinkHandler
 
     def on_message(self, link: PeerLink, message: wire.Message) -> None:

@@ -79,7 +79,7 @@ class ManifestPushes:
             await self._hop(self._keep, repository, descriptor, body, document, not tags)
             small = body if len(body) <= MAX_INLINE_BYTES else None
             self._tracker.tell(SwarmReport(own, len(body), complete=True, body=small))
-            await self._copies.wait_copies(repository, descriptor)
+            await self._copies.wait_copies(repository, descriptor, tags[0] if tags else str(own))
             subject = None if document.subject is None else document.subject.digest
             await self._names.publish(_names(repository, descriptor, subject, tags))
         return Accepted(own, subject)

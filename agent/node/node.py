@@ -173,7 +173,14 @@ class _Parts:
         images = Images(store, blobs, tags, names, local_names, hop)
         push = settings.push
         copy_rules = CopyRules(
-            store, client, self.tracker, cluster, key.node, push.replicas, push.replica_timeout
+            store,
+            client,
+            self.tracker,
+            cluster,
+            key.node,
+            self.hub.offer,
+            push.replicas,
+            push.replica_timeout,
         )
         self.tracker.on_told_all = names.tell_all_soon
         copies = CopyFetcher(store, images, blobs)

@@ -87,6 +87,10 @@ class TrackerClient:
     async def replicate(self, call: Replicate) -> ReplicateAnswer:
         return decode(REPLICATE_ANSWER, await self._post("/v1/replicate", encode_call(REPLICATE, call)))
 
+    def is_cut(self) -> bool:
+        """Has the tracker closed a connection that was kept? It may have been restarted."""
+        return self._http.is_cut()
+
     async def aclose(self) -> None:
         await self._http.aclose()
 

@@ -2,7 +2,8 @@
 
 Everything the tracker knows of us can be told again: after a failed call, or where the tracker does not know us any
 more (it was restarted), the next announce is a full one. At most one announce is under way. Events (a download
-begins, a lease is done, a blob is whole) ask for one soon; otherwise the tracker's interval decides.
+begins, a lease is done, a blob is whole) ask for one soon, and so does a connection that the tracker closed, as it does
+when it ends; otherwise the tracker's interval decides.
 """
 
 import random
@@ -26,6 +27,8 @@ _SPACING_SECONDS = 0.03
 _RETRY_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 5.0
 _GOODBYE_SECONDS = 1.0
+_CUT_LOOK_SECONDS = 1.0
+_CUT_SPREAD_SECONDS = 2.0  # all nodes notice at the same time
 _MAX_NEWS = 1000  # of swarms that nobody works on: hints, which a neighbour could flood us with
 
 _log = get_log("shoal.tracker")
@@ -131,10 +134,18 @@ class TrackerSession:
                     _SPACING_SECONDS if self.silent_since is None else wait
                 )
                 with trio.CancelScope(deadline=trio.current_time() + wait) as self._due:
-                    await trio.sleep_forever()
+                    await self._wait_cut(self._client)
         finally:
             with trio.CancelScope(deadline=trio.current_time() + _GOODBYE_SECONDS, shield=True):
                 await self._say_goodbye(self._client)
+
+    async def _wait_cut(self, client: TrackerClient) -> None:
+        """Until the tracker is to be called because it may be another one."""
+        while True:
+            await trio.sleep(_CUT_LOOK_SECONDS)
+            if self.silent_since is None and client.is_cut():
+                break
+        await trio.sleep(self._rng.uniform(0.0, _CUT_SPREAD_SECONDS))
 
     async def _try_announce(self, client: TrackerClient) -> float | None:
         """How long to wait until the next; None after a failure."""

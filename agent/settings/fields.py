@@ -212,7 +212,7 @@ FIELDS: tuple[Field, ...] = (
         "replicas",
         k.whole_number(1, 100),
         "1",
-        "Nodes that hold a push when it is answered. Idle nodes hear of it within some 12 s.",
+        "Nodes that hold a push when it is answered.",
     ),
     Field(
         "push",

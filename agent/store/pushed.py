@@ -60,6 +60,9 @@ class PushedNames:
         rows = self._database.rows("SELECT DISTINCT name FROM pushed WHERE NOT deleted")
         return [str(row[0]) for row in rows]
 
+    def has_any(self) -> bool:
+        return bool(self._database.rows("SELECT 1 FROM pushed LIMIT 1"))
+
     def all(self) -> list[PushedName]:
         return list(self._found("1"))
 

@@ -14,9 +14,11 @@ from agent.content.pushed import PushedName
 from agent.content.reference import CLUSTER_REGISTRY, Repository, is_tag
 from agent.wire.node_id import NODE_ID, NodeId
 from agent.wire.shape import DIGEST, FLAG, Malformed, Shape, listing, optional, record, seconds, text, uint
+from agent.wire.tracker_calls import PEER_ADDRESS, PeerAddress
 
 MAX_NAMES_A_CALL = 5000
 MAX_LISTED = 1000
+MAX_ASKED = 100
 MAX_NEEDED = 10_002  # a manifest with its config and layers
 
 
@@ -46,9 +48,11 @@ class Find:
 
 @dataclass(frozen=True, slots=True)
 class FindAnswer:
-    """It may say that the name was deleted."""
+    """It may say that the name was deleted. tracker_seconds: for how long this tracker has been running: one that has
+    just started does not know yet what the nodes are about to tell it."""
 
     record: PushedName | None
+    tracker_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +72,25 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class NamesAnswer:
-    """names: tags or repositories. records: of the manifests that refer to the subject. more: others follow."""
+    """names: tags or repositories. records: of the manifests that refer to the subject. more: others follow.
+    tracker_seconds: as of FindAnswer."""
 
     names: tuple[str, ...]
     records: tuple[PushedName, ...]
     exists: bool
     more: bool
+    tracker_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Replicate:
-    """`wanted` nodes shall hold this manifest or index whole, `needed` being all the blobs of it and itself."""
+    """`wanted` nodes shall hold this manifest or index whole, `needed` being all the blobs of it and itself. name: the
+    tag that it is pushed under, or its digest."""
 
     cluster: str
     node: NodeId
     repository: str
+    name: str
     digest: Digest
     size: int
     needed: tuple[Digest, ...]
@@ -91,10 +99,12 @@ class Replicate:
 
 @dataclass(frozen=True, slots=True)
 class ReplicateAnswer:
-    """holders: nodes that hold all of it now. nodes: how many there are that could."""
+    """holders: nodes that hold all of it now. nodes: how many there are that could. asked: who is to fetch it and has
+    not yet: they hear of it with the answer to their next call, or at once where they are told to call."""
 
     holders: int
     nodes: int
+    asked: tuple[PeerAddress, ...] = ()
 
 
 def _repository(value: Any) -> str:
@@ -127,14 +137,16 @@ _PUSHED: Shape[PushedName] = record(
 PUBLISH: Shape[Publish] = record(Publish, _CLUSTER, NODE_ID, listing(_PUSHED, MAX_NAMES_A_CALL))
 PUBLISH_ANSWER: Shape[PublishAnswer] = record(PublishAnswer, listing(_PUSHED, MAX_NAMES_A_CALL))
 FIND: Shape[Find] = record(Find, _CLUSTER, NODE_ID, _REPOSITORY, _NAME)
-FIND_ANSWER: Shape[FindAnswer] = record(FindAnswer, optional(_PUSHED))
+FIND_ANSWER: Shape[FindAnswer] = record(FindAnswer, optional(_PUSHED), seconds())
 NAMES: Shape[Names] = record(
     Names, _CLUSTER, NODE_ID, _REPOSITORY, optional(DIGEST), text(300), uint(MAX_LISTED)
 )
 NAMES_ANSWER: Shape[NamesAnswer] = record(
-    NamesAnswer, listing(text(300), MAX_LISTED), listing(_PUSHED, MAX_LISTED), FLAG, FLAG
+    NamesAnswer, listing(text(300), MAX_LISTED), listing(_PUSHED, MAX_LISTED), FLAG, FLAG, seconds()
 )
 REPLICATE: Shape[Replicate] = record(
-    Replicate, _CLUSTER, NODE_ID, _REPOSITORY, DIGEST, _SIZE, listing(DIGEST, MAX_NEEDED), uint(100)
+    Replicate, _CLUSTER, NODE_ID, _REPOSITORY, _NAME, DIGEST, _SIZE, listing(DIGEST, MAX_NEEDED), uint(100)
 )
-REPLICATE_ANSWER: Shape[ReplicateAnswer] = record(ReplicateAnswer, uint(), uint())
+REPLICATE_ANSWER: Shape[ReplicateAnswer] = record(
+    ReplicateAnswer, uint(), uint(), listing(PEER_ADDRESS, MAX_ASKED)
+)

@@ -161,9 +161,12 @@ class SwarmAnswer:
 
 @dataclass(frozen=True, slots=True)
 class FetchOrder:
-    """Fetch this manifest or index of the cluster's own images with all that it names: a push waits for a copy here."""
+    """Fetch this manifest or index of the cluster's own images with all that it names: a push waits for a copy here.
+    name: the tag that it is about to get, or its digest.
+    """
 
     repository: str
+    name: str
     digest: Digest
     size: int
 
@@ -273,12 +276,13 @@ ANNOUNCE: Shape[Announce] = record(
     listing(_SWARM_REPORT, _MAX_SWARMS),
     FLAG,
 )
+PEER_ADDRESS: Shape[PeerAddress] = record(PeerAddress, NODE_ID, _ADDRESS, FLAG, FLAG)
 _SWARM_ANSWER = record(
     SwarmAnswer,
     DIGEST,
     _SIZE,
     uint(),
-    listing(record(PeerAddress, NODE_ID, _ADDRESS, FLAG, FLAG), 100),
+    listing(PEER_ADDRESS, 100),
     listing(record(Lease, _LEASE_ID, _INDEX, _INDEX, seconds(), FLAG), 100),
     listing(_CLAIM, _MAX_CLAIMS),
     uint(),
@@ -286,7 +290,7 @@ _SWARM_ANSWER = record(
     _BODY,
     listing(_LEASE_ID, 100),
 )
-_FETCH_ORDER = record(FetchOrder, text(), DIGEST, uint(1 << 40))
+_FETCH_ORDER = record(FetchOrder, text(), text(200), DIGEST, uint(1 << 40))
 ANNOUNCE_ANSWER: Shape[AnnounceAnswer] = record(
     AnnounceAnswer,
     seconds(),

@@ -30,7 +30,38 @@ from tests.conformance.endpoint import (
 pytestmark = pytest.mark.slow
 
 SBOM = "application/vnd.example.sbom"
+SETTLING_SECONDS = 4.5
 LAYER = random.Random(1).randbytes(700_000)
+
+
+async def test_a_push_with_copies_does_not_wait_until_idle_nodes_call(tmp_path: Path) -> None:
+    manifest = manifest_of(LAYER)
+    async with open_tracker() as url, open_cluster(tmp_path, url, 4, push__replicas="4") as cluster:
+        await trio.sleep(0.2)  # now all are idle
+        with trio.fail_after(4):
+            await cluster.clients[0].push(manifest, "1")
+        for node in cluster.nodes:
+            assert node.store.size_of(manifest.digest) == len(manifest.body)
+
+
+async def test_names_are_known_to_a_tracker_that_was_restarted_before_anybody_is_told_they_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.node.young_tracker.SETTLING_SECONDS", SETTLING_SECONDS)
+    async with trio.open_nursery() as nursery:
+        url, first = await nursery.start(run_tracker, 0)
+        async with open_cluster(tmp_path, url) as cluster:
+            manifest = await cluster.clients[0].push(manifest_of(LAYER), "1")
+            first.cancel()
+            await trio.sleep(0.05)
+            await nursery.start(run_tracker, int(url.rpartition(":")[2]))
+            began = trio.current_time()
+            with trio.fail_after(SETTLING_SECONDS):
+                await pulls(cluster.clients[1], manifest, "1")
+            answer = await cluster.clients[1].call("HEAD", "team/app/manifests/2")
+            assert answer.status_code == 404
+            assert trio.current_time() - began < SETTLING_SECONDS + 1
+        nursery.cancel_scope.cancel()
 
 
 @dataclass

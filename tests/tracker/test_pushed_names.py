@@ -170,18 +170,20 @@ def test_as_many_nodes_are_asked_for_copies_as_are_wanted_and_counted_when_they_
     tracker = Tracker(CLUSTER, random.Random(1))
     for node in range(1, 6):
         announce(tracker, node, 0.0, *([ONE, TWO] if node == 1 else []))
-    call = calls.Replicate(CLUSTER, node_id(1), "team/app", ONE, 3, (ONE, TWO), 3)
-    assert tracker.on_replicate(call, 1.0) == calls.ReplicateAnswer(1, 5)
-    order = FetchOrder("team/app", ONE, 3)
+    call = calls.Replicate(CLUSTER, node_id(1), "team/app", "1", ONE, 3, (ONE, TWO), 3)
+    answer = tracker.on_replicate(call, 1.0)
+    assert (answer.holders, answer.nodes) == (1, 5)
+    order = FetchOrder("team/app", "1", ONE, 3)
     asked = [node for node in range(1, 6) if announce(tracker, node, 2.0, *([ONE, TWO] if node == 1 else []))]
     assert len(asked) == 2
+    assert {peer.address for peer in answer.asked} == {f"10.0.0.{node}:1" for node in asked}
     assert 1 not in asked
     assert announce(tracker, asked[0], 2.0) == (order,)
     announce(tracker, asked[0], 3.0, ONE)
     assert tracker.on_replicate(call, 3.0).holders == 1  # a part is no copy
     for node in asked:
         announce(tracker, node, 4.0, ONE, TWO)
-    assert tracker.on_replicate(call, 4.0).holders == 3
+    assert tracker.on_replicate(call, 4.0) == calls.ReplicateAnswer(3, 5)
     assert announce(tracker, asked[0], 5.0, ONE, TWO) == ()
 
 

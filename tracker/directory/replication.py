@@ -1,7 +1,8 @@
 """`Replication`: pushes that are to be held by several nodes, and who is asked to fetch them. Policy and state, soft.
 
 Whoever pushed asks again and again until enough nodes hold all of it; in between the chosen ones are told with the
-answers to their announces. A node that was asked and does not bring it in time is replaced by another.
+answers to their announces, and whoever pushed is told who they are, and can make them call. A node that was asked and
+does not bring it in time is replaced by another.
 """
 
 import random
@@ -9,8 +10,8 @@ from dataclasses import dataclass, field
 
 from agent.content.digest import Digest
 from agent.wire.node_id import NodeId
-from agent.wire.push_calls import Replicate, ReplicateAnswer
-from agent.wire.tracker_calls import FetchOrder
+from agent.wire.push_calls import MAX_ASKED, Replicate, ReplicateAnswer
+from agent.wire.tracker_calls import FetchOrder, PeerAddress
 from tracker.directory.directory import Directory
 
 _PATIENCE_SECONDS = 60.0
@@ -38,12 +39,17 @@ class Replication:
             self._orders.pop(call.digest, None)
         elif order is None and len(self._orders) < _MAX_ORDERS:
             order = self._orders[call.digest] = _Order(
-                FetchOrder(call.repository, call.digest, call.size), now
+                FetchOrder(call.repository, call.name, call.digest, call.size), now
             )
         if order is not None and len(holders) < call.wanted:
             order.renewed_at = now
             self._ask_more(order, holders, call.wanted, now)
-        return ReplicateAnswer(len(holders), len(self._directory.nodes))
+        return ReplicateAnswer(len(holders), len(self._directory.nodes), self._asked(order, holders))
+
+    def _asked(self, order: _Order | None, holders: set[NodeId]) -> tuple[PeerAddress, ...]:
+        records = [self._directory.nodes.get(node) for node in (order.asked if order else ())]
+        missing = [one for one in records if one is not None and one.node not in holders]
+        return tuple(PeerAddress(one.node, one.address, False) for one in missing[:MAX_ASKED])
 
     def orders_for(self, node: NodeId, now: float) -> tuple[FetchOrder, ...]:
         for digest in [d for d, order in self._orders.items() if now - order.renewed_at > _PATIENCE_SECONDS]:
