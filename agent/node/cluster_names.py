@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import trio
 
 from agent.content.digest import Digest
-from agent.content.errors import NotFound, TrackerError
+from agent.content.errors import DiskError, NotFound, TrackerError
 from agent.content.pushed import PushedName, page_of
 from agent.content.reference import CLUSTER_REGISTRY, Repository
 from agent.content.stored import Resolved
@@ -33,6 +33,9 @@ _MAX_ABSENT = 10_000
 _RETRY_SECONDS = 2.0
 _TICK_SECONDS = 1e-6
 _MAX_OUTCOMES = 20
+_REVIEW_SECONDS = 1800.0
+_GRACE_SECONDS = 3600.0  # what a tag has left stays so long: somebody may be in the middle of a pull
+_FRESH_PIN_SECONDS = 600.0  # a copy is made before its tag is told
 
 _log = get_log("shoal.push")
 
@@ -222,6 +225,27 @@ class ClusterNames:
             if newer:
                 await self._hop(self._keep, newer)
 
+    async def run_reviews(self) -> None:
+        """Asks by and by for the tags for whose sake something is kept here, until cancelled: others may have moved
+        them."""
+        while True:
+            await trio.sleep(_REVIEW_SECONDS)
+            try:
+                await self.review()
+            except DiskError as error:
+                _log.warning("what is kept cannot be reviewed", reason=str(error))
+
+    async def review(self) -> None:
+        """Raises DiskError."""
+        pins = await self._hop(self._store.pins)
+        named = {_tag_of_reason(reason) for reasons in pins.values() for reason in reasons}
+        for one in named:
+            if one is None:
+                continue
+            found = await self.find(*one)
+            if found.record is not None and not found.stale:
+                await self._hop(self._let_go, found.record)
+
     def _on_outdone(self, mine: PushedName, winner: PushedName) -> None:
         image, by = f"{mine.repository}:{mine.name}", short(NodeId(winner.writer))
         self.outcomes.append(PushOutcome(mine, winner))
@@ -278,18 +302,26 @@ class ClusterNames:
             self._store.pushed.put(newer)
 
     def _keep_tag(self, repository: Repository, told: PushedName) -> None:
-        old, reason = self._store.find_tag(repository, told.name), pin_reason(told)
         if not told.deleted:
             if told.writer == self._node:
-                self._store.pin(told.digest, reason)
+                self._store.pin(told.digest, pin_reason(told))
             self._store.put_tag(repository, told.name, told.descriptor, told.at)
         else:
             self._store.remove_tag(repository, told.name)
-        if old is not None and (told.deleted or old.descriptor.digest != told.digest):
-            self._store.unpin(old.descriptor.digest, reason)
+        self._let_go(told)
+
+    def _let_go(self, told: PushedName) -> None:
+        """Of what this node kept for the sake of a tag that has left it, after a grace."""
+        before = max(told.at, self._now_unix() - _FRESH_PIN_SECONDS)
+        for reason in (pin_reason(told), copy_reason(told.repository, told.name)):
+            for pin in self._store.pins_of(reason):
+                if (told.deleted or pin.digest != told.digest) and pin.pinned_at < before:
+                    lately = f"{told.repository}:{told.name} until lately"
+                    self._store.pin(pin.digest, lately, seconds=_GRACE_SECONDS)
+                    self._store.unpin(pin.digest, reason)
 
     def _forget(self, repository: Repository, digest: Digest) -> None:
-        for reason in (pin_reason_of_digest(repository.name), copy_reason(repository.name)):
+        for reason in (pin_reason_of_digest(repository.name), copy_reason(repository.name, str(digest))):
             self._store.unpin(digest, reason)
         self._store.unlink(repository, digest)
 
@@ -303,5 +335,15 @@ def pin_reason_of_digest(repository: str) -> str:
     return f"pushed to {repository} by digest"
 
 
-def copy_reason(repository: str) -> str:
-    return f"a copy for {repository}"
+def copy_reason(repository: str, name: str) -> str:
+    """`name`: the tag that it is a copy for, or its digest."""
+    return f"a copy of {repository}{'@' if ':' in name else ':'}{name}"
+
+
+def _tag_of_reason(reason: str) -> tuple[Repository, str] | None:
+    """The tag for whose sake something is pinned; None for any other reason."""
+    for beginning in ("pushed as ", "a copy of "):
+        name, _, tag = reason.removeprefix(beginning).rpartition(":")
+        if reason.startswith(beginning) and name and "@" not in name:
+            return Repository(CLUSTER_REGISTRY, name), tag
+    return None

@@ -123,7 +123,10 @@ class CopyFetcher:
         while True:
             order = await self._arriving.receive()
             try:
-                await self._fetch(Repository.of(CLUSTER_REGISTRY, order.repository), order.digest)
+                repository = Repository.of(CLUSTER_REGISTRY, order.repository)
+                await self._fetch(repository, order.digest)
+                reason = copy_reason(repository.name, order.name)
+                self._store.pin(order.digest, reason, weak=":" in order.name)
                 _log.info("copy made", repository=order.repository, digest=order.digest)
             except ShoalError as error:
                 _log.warning("copy failed", repository=order.repository, reason=str(error))
@@ -131,14 +134,13 @@ class CopyFetcher:
                 del self._wanted[order.digest]
 
     async def _fetch(self, repository: Repository, digest: Digest) -> None:
-        """All of it, and kept from eviction. Raises ShoalError."""
+        """All of it. Raises ShoalError."""
         _, document = await self._images.load_unchecked(repository, digest)
         for child in document.children:
             if document.is_index:
                 await self._fetch(repository, child.digest)
             elif self._store.size_of(child.digest) is None:
                 await self._fetch_blob(repository, child)
-        self._store.pin(digest, copy_reason(repository.name))
 
     async def _fetch_blob(self, repository: Repository, child: Descriptor) -> None:
         source = Source(repository, "blobs")

@@ -381,8 +381,13 @@ class SwarmHub:
             with contained(self._rules.metrics, "housekeeping"):
                 for session in list(self._sessions.values()):
                     is_idle = trio.current_time() - session.idle_since > _IDLE_SEED_SECONDS
-                    if session.swarm.is_complete and not session.neighbours and is_idle:
+                    if not session.swarm.is_complete:
+                        continue
+                    if not session.neighbours and is_idle:
                         self.end(session)
+                    elif session.is_removed():  # evicted, or found damaged, by whichever process
+                        self.end(session)
+                        self._on_unknown(session.digest)
                 for session in self._sessions.values():
                     self._gossip(session)
 

@@ -156,7 +156,7 @@ class ManifestPushes:
         self._store.put(descriptor.digest, body)
         self._store.put_document(repository, descriptor, document.children)
         if pinned:  # by its tags otherwise
-            self._store.pin(descriptor.digest, pin_reason_of_digest(repository.name))
+            self._store.pin(descriptor.digest, pin_reason_of_digest(repository.name), weak=True)
 
 
 def _names(

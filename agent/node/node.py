@@ -23,6 +23,7 @@ from agent.node.hub import SeedContent, SwarmHub
 from agent.node.identity import load_node_key
 from agent.node.images import Images
 from agent.node.in_flight import InFlight
+from agent.node.layout_publishing import publish_layout
 from agent.node.links import LinkRules
 from agent.node.local_names import LocalNames
 from agent.node.manifest_pushes import ManifestPushes
@@ -102,6 +103,8 @@ async def open_node(
                 await services.start(node.hub.run, listeners)
                 services.start_soon(node.tracker.run)
                 services.start_soon(node.names.run)
+                services.start_soon(node.names.run_reviews)
+                services.start_soon(publish_layout, store, hop)
                 services.start_soon(node.local_names.run)
                 services.start_soon(node.push_through.run)
                 services.start_soon(node.traffic.run)

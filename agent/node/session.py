@@ -5,6 +5,7 @@ knows the links of its neighbours and both sides' channel numbers; which session
 matter.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -84,6 +85,10 @@ class SwarmSession:
     def candidates(self) -> Mapping[NodeId, str]:
         """Who may be worth a link, and where; the newest last."""
         return self._candidates
+
+    def is_removed(self) -> bool:
+        """Has the file gone that is served?"""
+        return bool(os.fstat(self._fd).st_nlink == 0)
 
     def add_candidate(self, node: NodeId, address: str) -> None:
         self._candidates.pop(node, None)

@@ -3,6 +3,8 @@
 Invariant, under the layout lock that all processes share: a row in the index follows the rename of its file and goes
 before it does, and index.json is rewritten after the row appears and before the file goes. So at every instant
 index.json <= rows <= files, and a kill in between leaves only files that `reconcile` finds again.
+With thousands of images a new index.json takes its time. It may stay behind what appears: what comes soon after it was
+written is written together, by `publish` before the store closes or when its user says so (`is_behind`).
 """
 
 import logging
@@ -30,6 +32,7 @@ from agent.store.partial_files import Claim
 
 _LOG = logging.getLogger(__name__)
 CHUNK_DIGEST_BYTES = 32
+_PUBLISH_REST = 20  # times as long as it took: at most one part in twenty of the time goes into index.json
 
 
 @dataclass(slots=True)
@@ -65,6 +68,8 @@ class Blobs:
         self._images = images
         self._owner = owner
         self._now = now
+        self._not_before = 0.0  # on the monotonic clock
+        self.is_behind = False
         self._damage = DamageList(layout.root / "damaged")
         self.lock = ProcessLock(layout.layout_lock)
 
@@ -153,7 +158,7 @@ class Blobs:
         gone = list(digests)
         with self.lock.held(), disk_errors("remove blobs", self._layout.root):
             self._records.forget(gone)
-            self.publish()
+            self.publish()  # nothing may go that it names
             for digest in gone:
                 self._layout.remove(digest)
 
@@ -190,10 +195,19 @@ class Blobs:
     def publish_for(self, digest: Digest) -> None:
         """`digest` has appeared, or become known as a document: rewrite index.json if that can complete an image."""
         if self._images.may_complete_a_tag(digest):
+            self.publish_soon()
+
+    def publish_soon(self) -> None:
+        """Rewrite index.json, now or together with what comes next."""
+        if time.monotonic() < self._not_before:
+            self.is_behind = True
+        else:
             self.publish()
 
     def publish(self) -> None:
         """Rewrite index.json where it says something else."""
+        began = time.monotonic()
+        self.is_behind = False
         with self.lock.held(), disk_errors("write index.json", self._layout.root):
             tags = [
                 (
@@ -206,6 +220,8 @@ class Blobs:
             path = self._layout.index_json
             if not path.exists() or path.read_bytes() != wanted:
                 replace_file(path, wanted, Path(self._owner.staged_path("index.json")))
+        now = time.monotonic()
+        self._not_before = now + (now - began) * _PUBLISH_REST
 
     # --- chunk digests ------------------------------------------------------------------------------------------
 

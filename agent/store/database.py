@@ -57,6 +57,11 @@ _MIGRATIONS = (
         PRIMARY KEY (registry, name, digest)) WITHOUT ROWID;
     ALTER TABLE pins ADD COLUMN until REAL;
     """,
+    """
+    ALTER TABLE pins ADD COLUMN weak INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE pins ADD COLUMN pinned_at REAL NOT NULL DEFAULT 0;
+    UPDATE pins SET weak = 1 WHERE reason LIKE 'pushed to % by digest' OR reason LIKE 'a copy for %';
+    """,
 )
 
 Row = tuple[Any, ...]

@@ -1,4 +1,4 @@
-"""`ImageIndex`: which repository knows what: tags, documents and what they need, pins.
+"""`ImageIndex`: which repository knows what: tags, documents and what they need.
 
 Knowing is not having: rows here stay when a blob is evicted, and say nothing about bytes (blob_index.py, and the files,
 do). What a document needs follows from its bytes and holds everywhere; who may read what is by (repository, digest).
@@ -225,25 +225,6 @@ class ImageIndex:
         for parent, child, *rest in edges:
             found.setdefault(Digest.parse(parent), []).append(Child(Digest.parse(child), *rest))
         return ContentGraph(present, {digest: tuple(below) for digest, below in found.items()})
-
-    # --- pins ---------------------------------------------------------------------------------------------------
-
-    def pin(self, digest: Digest, reason: str) -> None:
-        with self._database.transaction() as writer:
-            writer.execute("INSERT OR IGNORE INTO pins (digest, reason) VALUES (?, ?)", (str(digest), reason))
-
-    def unpin(self, digest: Digest, reason: str) -> None:
-        with self._database.transaction() as writer:
-            writer.execute("DELETE FROM pins WHERE digest = ? AND reason = ?", (str(digest), reason))
-
-    def pinned(self) -> set[Digest]:
-        return {Digest.parse(row[0]) for row in self._database.rows("SELECT DISTINCT digest FROM pins")}
-
-    def pins(self) -> dict[Digest, list[str]]:
-        found: dict[Digest, list[str]] = {}
-        for digest, reason in self._database.rows("SELECT digest, reason FROM pins ORDER BY digest, reason"):
-            found.setdefault(Digest.parse(digest), []).append(reason)
-        return found
 
 
 def _edges(parent: str, below: list[Descriptor]) -> list[tuple[object, ...]]:

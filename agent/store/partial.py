@@ -86,6 +86,12 @@ class PartialBlob:
         """BLAKE3-256 of a chunk that is had."""
         return self._chunk_digests.get(index)
 
+    @property
+    def unhashed_bytes(self) -> int:
+        """How far the whole-blob hash is behind the contiguous prefix, to a chunk."""
+        hashed = self._prefix.next_index
+        return (self.have.first_missing(hashed) - hashed) * self.map.chunk_bytes
+
     def hash_prefix(self, limit_bytes: int) -> bool:
         """Catch up the whole-blob hash over chunks that came out of order, by about `limit_bytes` (one chunk at least).
 

@@ -20,6 +20,7 @@ from agent.store.index import ImageIndex
 from agent.store.layout import Layout
 from agent.store.owner import Owner
 from agent.store.partial_files import Claim, PartialFile, PartialFiles
+from agent.store.pins import Pins
 from agent.store.uploads import stored_bytes
 from agent.store.usage import StoreLimits, Usage
 
@@ -34,6 +35,7 @@ class RoomParts:
     layout: Layout
     records: BlobIndex
     images: ImageIndex
+    pins: Pins
     blobs: Blobs
     owner: Owner
     going_on: Callable[[], set[Digest]]  # to a registry
@@ -151,14 +153,34 @@ class Room:
             for tag in self._parts.images.tags()
             if tag.checked_at >= oldest and tag.repository != BUILD_CACHE
         }
-        roots |= self._parts.images.pinned()
+        roots |= self._parts.pins.strong(self._now())
         roots |= self._parts.going_on()
         # A blob that was just pushed waits for the manifest that will hold it.
         roots |= self._parts.images.linked_since(CLUSTER_REGISTRY, self._now() - _PUSHED_SECONDS)
         for token, digests in self._parts.records.held().items():
             if token == self._parts.owner.token or self._parts.owner.is_alive(token):
                 roots |= digests
-        return roots
+        return roots | self._weakly_pinned(roots)
+
+    def _weakly_pinned(self, roots: set[Digest]) -> set[Digest]:
+        """Of manifests that nothing names those that count: without a subject that was ever here, or with one that is
+        held."""
+        waiting, counting = dict(self._parts.pins.weak()), set[Digest]()
+        if not waiting:
+            return counting
+        graph = self._parts.images.graph({})
+        held = graph.closure(roots)
+        while True:
+            fresh = {
+                digest
+                for digest, subject in waiting.items()
+                if subject is None or subject in held or subject not in graph.children
+            }
+            if not fresh:
+                return counting
+            counting |= fresh
+            held |= graph.closure(fresh)
+            waiting = {digest: subject for digest, subject in waiting.items() if digest not in fresh}
 
     def _evict(self, candidates: list[Candidate], needed_bytes: int) -> int:
         victims = choose_victims(candidates, needed_bytes)

@@ -28,6 +28,7 @@ from agent.store.index import DocumentRecord, ImageIndex, TagRecord
 from agent.store.layout import Layout
 from agent.store.owner import Owner
 from agent.store.partial import PartialBlob
+from agent.store.pins import Pin, Pins
 from agent.store.push_queue import PushQueue
 from agent.store.pushed import PushedNames
 from agent.store.removal import Removal
@@ -78,12 +79,19 @@ class Store:
             opened.callback(database.close)
             self._records = BlobIndex(database, now())
             self._images = ImageIndex(database)
+            self._pins = Pins(database)
             self._blobs = Blobs(layout, self._records, self._images, self._owner, now)
             opened.callback(self._blobs.close)
             self.push_queue = PushQueue(database)
             self.upload_sessions = UploadSessions(database, now)
             parts = RoomParts(
-                layout, self._records, self._images, self._blobs, self._owner, self.push_queue.digests
+                layout,
+                self._records,
+                self._images,
+                self._pins,
+                self._blobs,
+                self._owner,
+                self.push_queue.digests,
             )
             self._room = Room(parts, limits, now)
             opened.callback(self._room.close)
@@ -102,6 +110,8 @@ class Store:
         self._closed = True
         with disk_errors("close the store", self.root), self._opened:
             self._records.flush()
+            if self._blobs.is_behind:
+                self._blobs.publish()
             self._records.release(self._owner.token)
 
     def _clear_up(self) -> None:
@@ -203,7 +213,7 @@ class Store:
 
     def put_tag(self, repository: Repository, tag: str, descriptor: Descriptor, checked_at: float) -> None:
         if self._images.put_tag(repository, tag, descriptor, checked_at, self._now()):
-            self._blobs.publish()
+            self._blobs.publish_soon()
 
     def tags(self) -> list[TagRecord]:
         """All of them."""
@@ -216,11 +226,19 @@ class Store:
         """Does a tag of this repository point to it?"""
         return self._images.is_tagged(repository, digest)
 
+    @property
+    def is_layout_behind(self) -> bool:
+        """Does index.json not yet say what it should? `publish_layout` writes it."""
+        return self._blobs.is_behind
+
+    def publish_layout(self) -> None:
+        self._blobs.publish()
+
     def remove_tag(self, repository: Repository, tag: str) -> bool:
         """True where there was one."""
         removed = self._images.remove_tag(repository, tag)
         if removed:
-            self._blobs.publish()
+            self._blobs.publish_soon()
         return removed
 
     def put_document(
@@ -247,6 +265,7 @@ class Store:
         it was known.
         """
         was_known = self._images.unlink(repository, digest)
+        self._pins.sweep(self._now())
         if was_known and self._images.is_loose(digest):
             self.remove(digest)
         return was_known
@@ -281,19 +300,26 @@ class Store:
         found = [_tagged(tag, graph) for tag in tags] + [_untagged(one, graph) for one in loose]
         return sorted(found, key=lambda image: (image.repository, image.tag or "", image.digest))
 
-    def pin(self, digest: Digest, reason: str) -> None:
-        """Keep it, and what it needs, from eviction until unpinned for the same reason."""
-        self._images.pin(digest, reason)
+    def pin(self, digest: Digest, reason: str, *, seconds: float | None = None, weak: bool = False) -> None:
+        """Keep it, and what it needs, from eviction until unpinned for the same reason, or for so long. `weak`: it is
+        known by its digest alone, see pins.py."""
+        until = None if seconds is None else self._now() + seconds
+        self._pins.put(digest, reason, self._now(), until=until, weak=weak)
 
     def unpin(self, digest: Digest, reason: str) -> None:
-        self._images.unpin(digest, reason)
+        self._pins.remove(digest, reason)
 
     def pins(self) -> dict[Digest, list[str]]:
         """What is pinned, and for which reasons."""
-        return self._images.pins()
+        return self._pins.reasons(self._now())
+
+    def pins_of(self, reason: str) -> list[Pin]:
+        """What is pinned for this reason."""
+        return self._pins.of_reason(reason)
 
     def remove_loose(self, idle_seconds: float) -> dict[Digest, int]:
         """Blobs that nobody knows, needs, or has used for so long: those and their sizes."""
+        self._pins.sweep(self._now())
         return self._removal.remove_loose(self._now() - idle_seconds)
 
     def remove_image(self, repository: Repository, root: Digest) -> dict[Digest, int]:

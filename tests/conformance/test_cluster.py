@@ -64,6 +64,25 @@ async def test_names_are_known_to_a_tracker_that_was_restarted_before_anybody_is
         nursery.cancel_scope.cancel()
 
 
+def _reasons(node: Node, manifest: Manifest) -> list[str]:
+    return node.store.pins().get(manifest.digest, [])
+
+
+async def test_what_a_tag_left_is_kept_for_a_while_alone_on_every_node_that_kept_it(tmp_path: Path) -> None:
+    old, new = manifest_of(LAYER), manifest_of(b"newer")
+    async with open_tracker() as url, open_cluster(tmp_path, url, 2, push__replicas="2") as cluster:
+        (one, two), (first, second) = cluster.clients, cluster.nodes
+        await one.push(old, "1")
+        assert _reasons(first, old) == ["pushed as team/app:1"]
+        assert _reasons(second, old) == ["a copy of team/app:1"]
+        await two.push(new, "1")
+        assert _reasons(second, new) == ["pushed as team/app:1"]
+        for node in (first, second):
+            await node.names.review()
+            assert _reasons(node, old) == ["team/app:1 until lately"]
+        assert _reasons(first, new) == ["a copy of team/app:1"]
+
+
 @dataclass
 class Cluster:
     nodes: list[Node]

@@ -43,7 +43,8 @@ class Replication:
             )
         if order is not None and len(holders) < call.wanted:
             order.renewed_at = now
-            self._ask_more(order, holders, call.wanted, now)
+            # Whoever pushed it has it, told or not yet.
+            self._ask_more(order, holders | {call.node}, call.wanted, now)
         return ReplicateAnswer(len(holders), len(self._directory.nodes), self._asked(order, holders))
 
     def _asked(self, order: _Order | None, holders: set[NodeId]) -> tuple[PeerAddress, ...]:

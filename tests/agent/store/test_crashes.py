@@ -32,7 +32,9 @@ def pull(store: Store) -> None:
 
 def evict(store: Store) -> None:
     store.remove_tag(ALPINE, "3.20")
+    store.publish_layout()
     store.put_tag(ALPINE, "3.20", ONE.descriptor, 1.0)
+    store.publish_layout()
     for digest in ONE.parts:
         store.remove(digest)
 

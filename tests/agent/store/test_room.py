@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from agent.content.errors import DiskError
+from agent.content.pushed import PushedName
 from agent.store.store import Store, StoreLimits
 from tests.agent.store.conftest import Clock
 from tests.agent.store.sample import ALPINE, KIB, blob, fill, image, index_of
@@ -83,6 +84,55 @@ def test_a_pin_holds_until_it_is_taken_back(small: Store, clock: Clock) -> None:
     small.unpin(digest, "build")
     put_blob(small, clock, 5)
     assert kept(small, 1) == [False]
+
+
+def test_a_pin_of_some_seconds_ends_by_itself(small: Store, clock: Clock) -> None:
+    put_blob(small, clock, 1)
+    digest = blob(300 * KIB, 1)[0]
+    small.pin(digest, "until lately", seconds=100.0)
+    for seed in (2, 3):
+        put_blob(small, clock, seed)
+    assert kept(small, 1) == [True]
+    clock.time += 100
+    assert small.pins() == {}
+    put_blob(small, clock, 4)
+    assert kept(small, 1) == [False]
+
+
+def test_a_weak_pin_counts_until_a_document_names_it(small: Store, clock: Clock) -> None:
+    child, index = image(1, layer_bytes=200 * KIB), index_of({"linux/amd64": image(1, layer_bytes=200 * KIB)})
+    child.put(small)
+    small.pin(child.descriptor.digest, "pushed by digest", weak=True)
+    clock.time += 10
+    put_blob(small, clock, 1)
+    put_blob(small, clock, 2)
+    assert small.size_of(child.descriptor.digest) is not None
+    index.put(small)
+    small.put_tag(ALPINE, "1", index.descriptor, clock.time)
+    clock.time += 10
+    put_blob(small, clock, 3)
+    assert small.size_of(child.descriptor.digest) is not None, "the tagged index holds it"
+    small.remove_tag(ALPINE, "1")
+    small.make_room(QUOTA)
+    assert small.needed_by([child.descriptor.digest]) == []
+
+
+@pytest.mark.parametrize("subject_is_held", [True, False])
+def test_what_refers_to_a_subject_stays_as_long_as_that(
+    small: Store, clock: Clock, subject_is_held: bool
+) -> None:
+    subject, signature = image(1, layer_bytes=100 * KIB), image(2, layer_bytes=100 * KIB)
+    for one in (subject, signature):
+        one.put(small)
+    digest = signature.descriptor.digest
+    what = (str(digest), digest, 5, "application/json", subject.descriptor.digest, clock.time, b"node")
+    small.pushed.put([PushedName("team/app", *what)])
+    small.pin(digest, "pushed by digest", weak=True)
+    if subject_is_held:
+        small.pin(subject.descriptor.digest, "pushed as team/app:1")
+    clock.time += 10
+    small.make_room(QUOTA)
+    assert bool(small.needed_by([digest])) == subject_is_held
 
 
 def test_a_running_pull_holds_what_it_needs(small: Store, clock: Clock) -> None:
