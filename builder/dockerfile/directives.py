@@ -7,6 +7,7 @@ They stand in the leading run of such comments alone: the first line that is non
 import re
 from dataclasses import dataclass, field
 
+from builder.dockerfile.check import parse_check
 from builder.dockerfile.failure import Malformed
 
 _DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*")
@@ -35,5 +36,7 @@ class Directives:
             raise Malformed(f"a second {name} directive: a file has one at most", match[1])
         if name == "escape" and match[2] not in ("\\", "`"):
             raise Malformed(f"escape={match[2]} is not possible: it is \\ or `", match[2])
+        if name == "check":
+            parse_check(match[2])  # its mistakes are found here
         self.found[name] = match[2]
         return True

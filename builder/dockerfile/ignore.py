@@ -57,6 +57,10 @@ class IgnorePatterns:
     def has_exceptions(self) -> bool:
         return any(pattern.exception for pattern in self.patterns)
 
+    def has_any_of(self, texts: tuple[str, ...]) -> bool:
+        """Whether one of these is a pattern, to the letter."""
+        return any(pattern.text in texts for pattern in self.patterns)
+
     def matches(self, path: str) -> bool:
         """Whether `path` is left out. A directory that is may yet have entries that are not: see `prunes`."""
         return self._answers(path)[1]

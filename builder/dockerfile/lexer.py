@@ -40,8 +40,8 @@ class Words:
 class Lexer:
     """keep_quotes, keep_escapes: they stay in the result; keep_unset: `$v` stays where v is unset.
 
-    plain_quotes: quotes are characters like others (here-documents). needed: the names that were looked up and have
-    nothing beside them that says what to take where they are unset.
+    plain_quotes: quotes are characters like others (here-documents). named: the variables that were met; needed: those
+    of them that have nothing beside them that says what to take where they are unset.
     """
 
     text: str
@@ -52,6 +52,7 @@ class Lexer:
     keep_unset: bool = False
     plain_quotes: bool = False
     position: int = 0
+    named: set[str] = field(default_factory=set)
     needed: set[str] = field(default_factory=set)
 
     def run(self) -> tuple[str, list[str]]:
@@ -155,7 +156,7 @@ class Lexer:
 
     def _alternative(self, name: str, modifier: str) -> str:
         word = self._until("}", False)[0]
-        value = self.lookup(name)
+        value = self._value(name)
         if value is None and self.keep_unset:
             return f"${{{name}{modifier}{word}}}"
         usable = value is not None and (bool(value) or modifier[0] != ":")
@@ -188,6 +189,10 @@ class Lexer:
 
     def _needed(self, name: str) -> str | None:
         self.needed.add(name)
+        return self._value(name)
+
+    def _value(self, name: str) -> str | None:
+        self.named.add(name)
         return self.lookup(name)
 
     def _name(self) -> str:

@@ -4,6 +4,8 @@ The order of the file is kept: lines (lines.py) are joined to statements, a stat
 the lines behind it, and the instruction is read (grammar.py) before the next statement is looked for.
 """
 
+from dataclasses import replace
+
 from builder.dockerfile.failure import DockerfileError, Malformed
 from builder.dockerfile.grammar import read_instruction
 from builder.dockerfile.here_documents import opened_in
@@ -18,6 +20,7 @@ from builder.dockerfile.instructions import (
     Warning,
 )
 from builder.dockerfile.lines import Lines, Statement
+from builder.dockerfile.lint import lint
 from builder.dockerfile.style import Styled, casing_warnings, style_warnings
 from builder.dockerfile.syntax import split_instruction
 from builder.dockerfile.white_space import WHITE_SPACE
@@ -25,7 +28,7 @@ from builder.dockerfile.written import Written
 
 
 def parse_dockerfile(content: bytes, name: str = "Dockerfile") -> Dockerfile:
-    """Raises DockerfileError. `warnings` are those of its style; lint.py knows the others."""
+    """Raises DockerfileError. `warnings`: all that the file alone gives reason for, before `check.checked`."""
     lines = Lines(content, name)
     if not content:
         raise DockerfileError(name, lines.all, 1, 1, "the file is empty: it needs a FROM")
@@ -53,7 +56,7 @@ def parse_dockerfile(content: bytes, name: str = "Dockerfile") -> Dockerfile:
             else "has no instruction: it needs a FROM"
         )
         raise lines.error(max(1, lines.line), 1, f"the file {what}")
-    return Dockerfile(
+    dockerfile = Dockerfile(
         name,
         lines.all,
         tuple(Stage(number, from_, tuple(rest)) for number, (from_, rest) in enumerate(stages)),
@@ -61,8 +64,8 @@ def parse_dockerfile(content: bytes, name: str = "Dockerfile") -> Dockerfile:
         lines.directives.escape,
         lines.directives.found.get("syntax"),
         lines.directives.found.get("check"),
-        _warnings(styled),
     )
+    return replace(dockerfile, warnings=(*_style(styled), *lint(dockerfile)))
 
 
 def parse_instruction(text: str, escape: str, place: Place) -> Instruction:
@@ -112,6 +115,5 @@ def _documents(lines: Lines, written: Written) -> tuple[HereDocument, ...]:
     return tuple(documents)
 
 
-def _warnings(styled: list[Styled]) -> tuple[Warning, ...]:
-    found = [warning for one in styled for warning in style_warnings(one)] + casing_warnings(styled)
-    return tuple(sorted(found, key=lambda warning: warning.place.line))
+def _style(styled: list[Styled]) -> list[Warning]:
+    return [warning for one in styled for warning in style_warnings(one)] + casing_warnings(styled)

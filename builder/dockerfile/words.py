@@ -33,12 +33,22 @@ def expand_title(text: str, lookup: Lookup, escape: str = "\\") -> str:
 
 def variables_in(word: str, escape: str = "\\") -> set[str]:
     """The variables that `word` wants set: `${v:-x}`, `${v+x}` and `${v?x}` say themselves what holds without."""
+    return _read(word, escape).needed
+
+
+def mentioned_in(word: str, escape: str = "\\") -> set[str]:
+    """All variables of `word`."""
+    return _read(word, escape).named
+
+
+def _read(word: str, escape: str) -> Lexer:
+    """As far as it can be read: what is wrong with it is said when it is expanded."""
     lexer = Lexer(word, _nothing, escape, keep_unset=True)
     try:
         lexer.run()
     except InputError:
-        return set()
-    return lexer.needed
+        pass
+    return lexer
 
 
 def _nothing(_name: str) -> str | None:
