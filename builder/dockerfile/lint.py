@@ -1,8 +1,8 @@
 """Warnings about what a Dockerfile says as a whole, as far as the file alone tells. PURE.
 
 Rules, names and messages are BuildKit's (docs.docker.com/reference/build-checks). How instructions are written is in
-style.py; what needs an environment (UndefinedVar) or an image (InvalidBaseImagePlatform) the plan says; what needs the
-context's ignore patterns is `ignored_sources` here, for who has them.
+style.py; what needs an environment (UndefinedVar, the ports of EXPOSE: ports.py) or an image the plan says; what needs
+the context's ignore patterns is `ignored_sources` here, for who has them.
 """
 
 import json
@@ -18,7 +18,6 @@ from builder.dockerfile.instructions import (
     Dockerfile,
     Entrypoint,
     Env,
-    Expose,
     Healthcheck,
     Place,
     Shell,
@@ -104,9 +103,6 @@ def _stage_warnings(stage: Stage, seen: _Seen) -> Iterator[Warning]:
                 yield from _directory_warnings(path, seen, place)
             case Arg() | Env():
                 yield from _secret_warnings(instruction)
-            case Expose(ports=ports):
-                for port in ports:
-                    yield from _port_warnings(port, place)
             case _:
                 pass
 
@@ -143,19 +139,6 @@ def _secret_warnings(instruction: Arg | Env) -> Iterator[Warning]:
         if _SECRET.search(name) and not _NO_SECRET.search(name):
             message = f"Do not use ARG or ENV instructions for sensitive data ({keyword} {_quoted(name)})"
             yield Warning("SecretsUsedInArgOrEnv", message, instruction.place)
-
-
-def _port_warnings(port: str, place: Place) -> Iterator[Warning]:
-    if "$" in port:
-        return
-    container = port.rpartition(":")[2]
-    protocol = container.partition("/")[2]
-    if protocol != protocol.lower():
-        message = f"Defined protocol '{port}' in EXPOSE instruction should be lowercase"
-        yield Warning("ExposeProtoCasing", message, place)
-    if port.removesuffix(container).strip(":"):
-        message = f"EXPOSE instruction should not define an IP address or host-port mapping, found '{port}'"
-        yield Warning("ExposeInvalidFormat", message, place)
 
 
 def _quoted(text: str | None) -> str:

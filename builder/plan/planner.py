@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from agent.content.errors import InputError
+from builder.dockerfile.check import checked
 from builder.dockerfile.failure import DockerfileError, error_at
 from builder.dockerfile.instructions import Add, Arg, Copy, Dockerfile, Instruction, Run, Workdir
 from builder.dockerfile.parser import parse_instruction
@@ -135,6 +136,6 @@ def _plan(work: PlanWork, target: StageWork, reach: _Reach) -> Plan:
         tuple(work.steps),
         target.top,
         planned_image(target.image, platform, options.labels, options.epoch),
-        (*work.dockerfile.warnings, *work.warnings, *unused),
+        (*checked(work.dockerfile, (*work.dockerfile.warnings, *work.warnings)), *unused),
         options.epoch,
     )
