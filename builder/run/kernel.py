@@ -1,4 +1,4 @@
-"""System calls that Python 3.11's os module lacks: mount, umount2, unshare, setns. Failures are OSError."""
+"""System calls that Python 3.11's os module lacks: mount, umount2, unshare. Failures are OSError."""
 
 import ctypes
 import os
@@ -25,11 +25,6 @@ def unmount(target: Path) -> None:
 def unshare_network() -> None:
     """For the calling thread alone."""
     _check(_libc.unshare(_CLONE_NEWNET), None)
-
-
-def set_network(namespace_fd: int) -> None:
-    """For the calling thread alone."""
-    _check(_libc.setns(namespace_fd, _CLONE_NEWNET), None)
 
 
 def _check(result: int, path: Path | None) -> None:

@@ -1,25 +1,37 @@
-"""What a container is told about names: its /etc/resolv.conf and /etc/hosts. PURE.
+"""What a container is told about names: its /etc/resolv.conf and /etc/hosts.
 
-A name server on the machine's loopback (systemd-resolved, dnsmasq) cannot be reached from another network namespace.
-As in Docker, the servers that systemd-resolved itself asks stand in for it, then public ones.
+A name server on the machine's loopback (systemd-resolved, dnsmasq) cannot be reached from another network namespace,
+and one with an IPv6 address not from ours. As in Docker, the servers that systemd-resolved itself asks stand in for it,
+then public ones.
 """
 
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
+from pathlib import Path
 
-RESOLV_CONF = "/etc/resolv.conf"
-RESOLVED_CONF = "/run/systemd/resolve/resolv.conf"
+_RESOLV_CONF = "/etc/resolv.conf"
+_RESOLVED_CONF = "/run/systemd/resolve/resolv.conf"
 _PUBLIC_SERVERS = ("8.8.8.8", "8.8.4.4")
 
 
-def isolated_resolv_conf(texts: Sequence[str]) -> str:
-    """texts: of the machine's resolver files, the preferred first; the first with a server that is reachable counts."""
+def read_resolver(*, isolated: bool) -> str:
+    """The container's /etc/resolv.conf. isolated: its network is not the machine's."""
+    texts = [text for path in (_RESOLV_CONF, _RESOLVED_CONF) if (text := _text(path)) is not None]
+    return isolated_resolver(texts) if isolated else "".join(texts[:1])
+
+
+def isolated_resolver(texts: Sequence[str]) -> str:
+    """texts: of resolver files, the preferred first; the first that names a server within reach counts."""
     for text in texts:
-        lines = [line for line in text.splitlines() if not _names_loopback(line)]
-        if any(line.split()[:1] == ["nameserver"] for line in lines):
-            return "".join(f"{line}\n" for line in lines)
-    rest = [line for line in (texts[0] if texts else "").splitlines() if not _names_loopback(line)]
-    return "".join(f"{line}\n" for line in [*rest, *(f"nameserver {server}" for server in _PUBLIC_SERVERS)])
+        if ipv4_servers(kept := _without_unreachable(text)):
+            return kept
+    public = "".join(f"nameserver {server}\n" for server in _PUBLIC_SERVERS)
+    return _without_unreachable(texts[0] if texts else "") + public
+
+
+def ipv4_servers(text: str) -> list[IPv4Address]:
+    addresses = (_server(line) for line in text.splitlines())
+    return [address for address in addresses if isinstance(address, IPv4Address)]
 
 
 def hosts_file(host_name: str, entries: Iterable[tuple[str, str]]) -> str:
@@ -28,11 +40,25 @@ def hosts_file(host_name: str, entries: Iterable[tuple[str, str]]) -> str:
     return own + "".join(f"{address}\t{name}\n" for name, address in entries)
 
 
-def _names_loopback(line: str) -> bool:
+def _without_unreachable(text: str) -> str:
+    return "".join(f"{line}\n" for line in text.splitlines() if not _is_unreachable(line))
+
+
+def _is_unreachable(line: str) -> bool:
+    server = _server(line)
+    return line.split()[:1] == ["nameserver"] and (not isinstance(server, IPv4Address) or server.is_loopback)
+
+
+def _server(line: str) -> object:
     words = line.split()
-    if words[:1] != ["nameserver"] or len(words) < 2:
-        return False
     try:
-        return ip_address(words[1].partition("%")[0]).is_loopback
+        return ip_address(words[1]) if words[:1] == ["nameserver"] and len(words) > 1 else None
     except ValueError:
-        return False
+        return None
+
+
+def _text(path: str) -> str | None:
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return None

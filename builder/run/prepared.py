@@ -11,8 +11,8 @@ from builder.run.bundle import PIPES, Bundle
 from builder.run.errors import RunError
 from builder.run.left_behind import BUNDLE, Record, delete_container, remove_record, write_record
 from builder.run.mount_points import MountPoints
-from builder.run.name_resolution import hosts_file
-from builder.run.network import Network, open_network, resolver_file
+from builder.run.name_resolution import hosts_file, read_resolver
+from builder.run.network import Network, open_network
 from builder.run.request import ContainerRequest, ResolvedMount
 from builder.run.root_path import path_in_root
 from builder.run.runtime import unified_cgroups
@@ -107,7 +107,7 @@ class PreparedContainer:
     def _own_files(self) -> list[c.Mount]:
         operation = self._request.operation
         files = {
-            "/etc/resolv.conf": resolver_file(isolated=operation.network != "host"),
+            "/etc/resolv.conf": read_resolver(isolated=operation.network != "host"),
             "/etc/hosts": hosts_file(c.HOST_NAME, operation.hosts),
         }
         options = (*_HARMLESS, "rbind", "ro")

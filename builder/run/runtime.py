@@ -4,12 +4,12 @@ runc comes first: BuildKit and Docker use it, and it knows hybrid cgroups, which
 """
 
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.run.errors import RunError
+from builder.run.programs import find_program
 
 VARIABLE = "SHOAL_BUILD_RUNTIME"
 _KNOWN = ("runc", "crun")
@@ -29,7 +29,7 @@ class Runtime:
 
 
 def find_runtime(
-    environment: Mapping[str, str] | None = None, which: Callable[[str], str | None] = shutil.which
+    environment: Mapping[str, str] | None = None, which: Callable[[str], str | None] = find_program
 ) -> Runtime:
     """Raises RunError, which says what to install."""
     environment = os.environ if environment is None else environment
