@@ -1,4 +1,4 @@
-"""Push-through into the real docker-registry; it is killed in the middle, and so is the agent: the image arrives whole."""
+"""Push-through into a real registry: it is killed in the middle, and so is the agent; the image arrives whole."""
 
 import json
 import socket

@@ -167,3 +167,28 @@ async def test_nothing_is_deleted_where_it_is_off(tmp_path: Path) -> None:
             assert (answer.status_code, code_of(answer)) == (405, "UNSUPPORTED")
             assert "DELETE" not in answer.headers["allow"]
             assert (await client.call("GET", f"team/app/{path}")).status_code == 200
+
+
+@pytest.mark.parametrize("blobs_first", [True, False])
+async def test_what_was_deleted_in_whichever_order_is_gone_and_can_be_pushed_again(
+    client: Client, blobs_first: bool
+) -> None:
+    image = manifest_of(b"layer")
+    for _ in range(2):
+        await client.push(image, "1")
+        await client.push(image, "2")
+        gone = [f"blobs/{Digest.of(blob)}" for blob in image.blobs]
+        gone = [*gone, f"manifests/{image.digest}"] if blobs_first else [f"manifests/{image.digest}", *gone]
+        for one in gone:
+            assert (await client.call("DELETE", f"team/app/{one}")).status_code == 202
+            assert (await client.call("DELETE", f"team/app/{one}")).status_code == 404
+            assert (await client.call("GET", f"team/app/{one}")).status_code == 404
+        for tag in ("1", "2"):
+            assert (await client.call("HEAD", f"team/app/manifests/{tag}")).status_code == 404
+
+
+async def test_the_list_of_a_repository_whose_last_tag_was_deleted_is_empty(client: Client) -> None:
+    await client.push(manifest_of(b"layer"), "1")
+    assert (await client.call("DELETE", "team/app/manifests/1")).status_code == 202
+    answer = await client.call("GET", "team/app/tags/list")
+    assert (answer.status_code, answer.json()) == (200, {"name": "team/app", "tags": []})
