@@ -125,6 +125,7 @@ SECTION_HELP = {
     "tracker": "The directory that brings nodes together.",
     "store": "The image store on this node's disk.",
     "push": "Images that are pushed to this cluster: `docker push 127.0.0.1:5050/team/app:1`.",
+    "build": "`shoal build`, and what builders of this cluster take from each other.",
     "credentials": "Where passwords for registries are found. They never stand in this configuration.",
     "admin": "What operators and monitoring talk to.",
     "log": "The log, on standard error.",
@@ -231,6 +232,15 @@ FIELDS: tuple[Field, ...] = (
     Field("push", "delete_tags", k.BOOLEAN, "false", "Whether clients may delete tags."),
     Field("push", "delete_manifests", k.BOOLEAN, "false", "Whether clients may delete manifests."),
     Field("push", "delete_blobs", k.BOOLEAN, "false", "Whether clients may delete blobs."),
+    Field("build", "share_cache", k.BOOLEAN, "true", "Whether the cluster is told what build steps came to."),
+    Field(
+        "build",
+        "trusted_builders",
+        k.BUILDERS,
+        "",
+        "Nodes whose build results are taken (`shoal status` shows a node's id); * is every node of the cluster.",
+        default_note="this node alone",
+    ),
     Field(
         "credentials",
         "docker_config",

@@ -16,6 +16,7 @@ from agent.settings.values import (
     format_duration,
     format_rate,
     format_size,
+    parse_builder,
     parse_duration,
     parse_http_url,
     parse_name,
@@ -127,6 +128,10 @@ def _parse_paths(text: str) -> tuple[Path, ...]:
     return tuple(_parse_path(part.strip()) for part in text.split(",")) if text else ()
 
 
+def _parse_builders(text: str) -> tuple[str, ...]:
+    return tuple(parse_builder(part.strip()) for part in text.split(",")) if text else ()
+
+
 def _parse_optional_name(text: str) -> str:
     return parse_name(text) if text else ""
 
@@ -155,6 +160,7 @@ PATHS = Kind(
     _format_paths,
     (list,),
 )
+BUILDERS = Kind('ids of nodes (64 hex digits), or "*"', _parse_builders, "ID,...", "*", ",".join, (list,))
 NAME = Kind('a name such as "node-17"', parse_name, "NAME", "node-17")
 OPTIONAL_NAME = Kind('a name such as "zone-a", or ""', _parse_optional_name, "NAME")
 URL = Kind('a URL such as "https://registry.example"', parse_http_url, "URL", "https://registry.example")

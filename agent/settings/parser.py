@@ -23,6 +23,7 @@ from agent.settings.mistake import Mistake, SettingsError
 from agent.settings.rules import broken_rules
 from agent.settings.settings import (
     AdminSettings,
+    BuildSettings,
     CredentialsSettings,
     LogSettings,
     NodeSettings,
@@ -45,6 +46,7 @@ SECTION_TYPES: dict[str, Any] = {
     "tracker": TrackerSettings,
     "store": StoreSettings,
     "push": PushSettings,
+    "build": BuildSettings,
     "credentials": CredentialsSettings,
     "admin": AdminSettings,
     "log": LogSettings,

@@ -109,6 +109,12 @@ class PushSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildSettings:
+    share_cache: bool
+    trusted_builders: tuple[str, ...]  # node ids in hex, or "*"
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialsSettings:
     docker_config: tuple[Path, ...]  # (): the usual places of Docker and podman
 
@@ -139,6 +145,7 @@ class Settings:
     tracker: TrackerSettings
     store: StoreSettings
     push: PushSettings
+    build: BuildSettings
     credentials: CredentialsSettings
     admin: AdminSettings
     log: LogSettings

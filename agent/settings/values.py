@@ -30,6 +30,7 @@ _RATE_BITS = re.compile(rf"({_NUMBER})\s*([kmgt]?)bit(?:/s)?", re.IGNORECASE | r
 _RATE_BIT_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 _REGISTRY_PATTERN = re.compile(r"[a-zA-Z0-9._\-/:@*?\[\]!]{1,400}", re.ASCII)
+_NODE_ID_TEXT = re.compile(r"[0-9a-f]{64}")
 _LABEL_TEXT = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,251}[a-zA-Z0-9])?", re.ASCII)
 _URL_CHARACTERS = re.compile(r"[!-~]{1,2000}", re.ASCII)
 
@@ -143,6 +144,13 @@ def parse_name(text: str) -> str:
     if not _LABEL_TEXT.fullmatch(text):
         raise InputError("a name has 1 to 253 letters, digits, and . _ - between them")
     return text
+
+
+def parse_builder(text: str) -> str:
+    """A node's id in hex, or `*`."""
+    if text != "*" and not _NODE_ID_TEXT.fullmatch(text.lower()):
+        raise InputError("a node's id has 64 hex digits")
+    return text.lower()
 
 
 def parse_push_prefix(text: str) -> str:
