@@ -36,7 +36,7 @@ class Uploading:
 
     async def begin(self, repository: Repository) -> Upload:
         """Raises TooManyUploads, DiskError."""
-        upload = await self._hop(self._store.uploads.begin, repository)
+        upload = await self._hop(self._store.uploads.begin, repository, frozenset(self._busy))
         if upload is None:
             raise TooManyUploads("too many uploads are open on this node; try again when some have ended")
         return upload

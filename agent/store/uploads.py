@@ -4,9 +4,10 @@
     uploads/<id>.data    what has come so far
 
 Invariants: nothing leaves here for blobs/ before the whole digest matched and the file was fsynced. An upload outlives
-the process (its bytes are hashed anew then), but not `expiry_seconds` without a byte. What it takes counts against the
-store's limits, and is admitted in steps before it is written. Which digest it will be, and by which algorithm, is only
-known at the end: SHA-256 is taken along, any other algorithm costs another reading.
+the process (its bytes are hashed anew then), but not `expiry_seconds` without a byte; where there are too many, the one
+that has been idle for longest makes room. What it takes counts against the store's limits, and is admitted in steps
+before it is written. Which digest it will be, and by which algorithm, is only known at the end: SHA-256 is taken along,
+any other algorithm costs another reading.
 One caller at a time works on one upload; that is the caller's to see to. Methods raise DiskError.
 """
 
@@ -15,7 +16,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +30,10 @@ from agent.store.disk_errors import disk_errors
 from agent.store.layout import pwrite_all
 
 MAX_UPLOADS = 1000
+_IDLE_SECONDS = (
+    10.0  # clients that were cut off begin anew: what they left would keep all others from pushing
+)
+_SWEEP_SECONDS = 60.0
 _ID = re.compile(r"[0-9a-f]{32}")
 _BLOCK_BYTES = 1 << 20
 _MOST_AHEAD_BYTES = 32 * 1024 * 1024  # asking for room reads directories: not for every block
@@ -66,12 +71,14 @@ class Uploads:
         self._expiry_seconds = expiry_seconds
         self._now = now
         self._open: dict[str, Upload] = {}
+        self._sweep_at = 0.0
 
-    def begin(self, repository: Repository) -> Upload | None:
-        """None where there are too many already."""
+    def begin(self, repository: Repository, busy: Collection[str] = ()) -> Upload | None:
+        """None where there are too many already, all of them `busy` or used a moment ago."""
         with disk_errors("begin an upload", self._directory):
-            self.sweep()
-            if sum(1 for _ in self._ids()) >= MAX_UPLOADS:
+            if self._now() >= self._sweep_at:
+                self.sweep()
+            if not self._make_room(busy):
                 return None
             upload = Upload(secrets.token_hex(16), repository, self._directory)
             upload.path = self._data(upload.id)
@@ -80,6 +87,20 @@ class Uploads:
             self._state(upload.id).write_text(state)
         self._open[upload.id] = upload
         return upload
+
+    def _make_room(self, busy: Collection[str]) -> bool:
+        ids = set(self._ids())
+        if len(ids) < MAX_UPLOADS:
+            return True
+        touched, idlest = min(((self._touched(one), one) for one in ids.difference(busy)), default=(0.0, ""))
+        if not idlest or touched > self._now() - _IDLE_SECONDS:
+            return False
+        self._open.pop(idlest, None)
+        self._remove(idlest)
+        return True
+
+    def _touched(self, upload_id: str) -> float:
+        return _mtime(self._data(upload_id)) or _mtime(self._state(upload_id))
 
     def find(self, upload_id: str, repository: Repository) -> Upload | None:
         """The upload of this id, where it is this repository's."""
@@ -149,10 +170,10 @@ class Uploads:
     def sweep(self) -> None:
         """Remove what has not grown for so long, and what a killed process left half made."""
         oldest = self._now() - self._expiry_seconds
+        self._sweep_at = self._now() + _SWEEP_SECONDS
         with disk_errors("clear up uploads", self._directory):
             for upload_id in list(self._ids()):
-                touched = _mtime(self._data(upload_id)) or _mtime(self._state(upload_id))
-                if touched < oldest:
+                if self._touched(upload_id) < oldest:
                     self._open.pop(upload_id, None)
                     self._remove(upload_id)
 

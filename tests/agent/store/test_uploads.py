@@ -101,6 +101,20 @@ def test_there_is_an_end_to_open_uploads(store: Store, monkeypatch: pytest.Monke
     assert store.uploads.begin(APP) is not None
 
 
+def test_what_clients_left_keeps_no_other_from_pushing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    monkeypatch.setattr(module, "MAX_UPLOADS", 3)
+    begun = [begin(store) for _ in range(3)]
+    for seconds, upload in zip((30, 60, 1), begun, strict=True):
+        os.utime(upload.path, (clock.time - seconds, clock.time - seconds))
+    assert store.uploads.begin(APP, busy=[begun[1].id]) is not None
+    assert [store.uploads.find(one.id, APP) is not None for one in begun] == [False, True, True]
+    for upload in begun[1:]:
+        os.utime(upload.path, (clock.time - 1, clock.time - 1))
+    assert store.uploads.begin(APP) is None, "all of them were used a moment ago"
+
+
 def test_uploads_count_against_the_quota(root: Path, clock: Clock) -> None:
     limits = StoreLimits(quota_bytes=100 * KIB)
     with Store(root, limits, now=clock) as store:
