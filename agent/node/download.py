@@ -34,7 +34,7 @@ from agent.wire.tracker_calls import MAX_INLINE_BYTES, SwarmReport
 
 _MAX_MISMATCHES = 3
 _LOOK_SECONDS = 0.5
-_HASH_SECONDS = 0.2
+_BEHIND_BYTES = 2 * 1024 * 1024
 _PREFIX_BYTES = 64 * 1024 * 1024
 
 _log = get_log("shoal.download")
@@ -70,6 +70,7 @@ class Download:
         self._progress = trio.Event()
         self._mismatches = 0
         self._checking = 0
+        self._is_hashing = False
 
     # ---- for readers
 
@@ -182,7 +183,7 @@ class Download:
                 self.digest, partial.map, partial.have, services.notary, services.rng, services.policy
             )
             self.session = services.hub.begin(swarm, partial.fd, self, partial.close)
-        self.start_soon(self._hash_along, partial)
+        self._hash_along()
         self.touch()
         services.tracker.wake()
 
@@ -226,6 +227,7 @@ class Download:
         """A chunk came, from wherever."""
         self.moved_at = trio.current_time()
         self.failures = None
+        self._hash_along()
         self.touch()
 
     def fail(self, error: ShoalError) -> None:
@@ -290,15 +292,20 @@ class Download:
 
     # ---- the end
 
-    async def _hash_along(self, partial: PartialBlob) -> None:
+    def _hash_along(self) -> None:
         """Keep the whole-blob hash near the verified prefix, so that little is left to hash at the end."""
-        while not self.is_verified:
-            try:
-                while await self.services.hop(partial.hash_prefix, _PREFIX_BYTES):
-                    pass
-            except DiskError as error:
-                self.fail(error)
-            await trio.sleep(_HASH_SECONDS)
+        if self.partial is not None and not self._is_hashing and self.partial.unhashed_bytes >= _BEHIND_BYTES:
+            self._is_hashing = True
+            self.start_soon(self._hash, self.partial)
+
+    async def _hash(self, partial: PartialBlob) -> None:
+        try:
+            while await self.services.hop(partial.hash_prefix, _PREFIX_BYTES):
+                pass
+        except DiskError as error:
+            self.fail(error)
+        finally:
+            self._is_hashing = False
 
     async def _finish(self, session: SwarmSession) -> None:
         """All chunks are here. Raises ContentError where the whole is wrong once too often, DiskError."""

@@ -309,3 +309,12 @@ def test_partials_that_serve_nobody_are_cleared_away_at_the_start(root: Path, cl
     clock.time += 15 * 24 * 3600
     with Store(root, now=clock) as store:
         assert store.usage().partials == 0
+
+
+def test_how_far_the_hash_is_behind_is_known_without_hashing(partial: PartialBlob) -> None:
+    fill(partial, DATA, [1, 2])
+    assert partial.unhashed_bytes == 0
+    fill(partial, DATA, [0])
+    assert partial.unhashed_bytes == 2 * 64 * KIB
+    assert not partial.hash_prefix(1 << 20)
+    assert partial.unhashed_bytes == 0
