@@ -1,7 +1,8 @@
 """Who gets the next free upload slot, and with which chunk: the holder decides.
 
-The neighbour with the most room comes first (then the one least served by us), and gets, of what it wants, the chunk
-that fewest of our neighbours hold; ties go to what we have sent least ourselves, then to chance. A chunk that has just
+The neighbour that has least comes first (then the one with most room, then the one least served by us): who lags can
+never be faster than its line, so every moment in which it waits stays with it to the end. It gets, of what it wants, the
+chunk that fewest of our neighbours hold; ties go to what we have sent least ourselves, then to chance. A chunk that has just
 come from the registry thus overtakes everything else on its way through the swarm, which is what the last node's time
 hangs on (docs/policies.md has the candidates and their figures).
 """
@@ -17,8 +18,8 @@ def choose_receiver(
 ) -> tuple[PeerRecord, int] | None:
     """The neighbour to serve next, and the chunks (as bits) that it could be sent; None where nobody wants anything."""
     best: PeerRecord | None = None
-    best_room = best_sent = best_bits = 0
-    best_chance = 0.0
+    best_rank: tuple[int, int, int, float] | None = None
+    best_bits = 0
     for peer in peers:
         room = peer.free - len(peer.offered)
         if room <= 0:
@@ -26,12 +27,12 @@ def choose_receiver(
         bits = peer.want & have & ~peer.under_way
         if not bits or now < peer.quiet_until:
             continue
-        sent = peer.chunks_sent
-        if best is not None and (room < best_room or (room == best_room and sent > best_sent)):
+        held = peer.have.bit_count()
+        if best_rank is not None and held > best_rank[0]:
             continue
-        chance = rng.random()
-        if best is None or room > best_room or sent < best_sent or chance > best_chance:
-            best, best_bits, best_room, best_sent, best_chance = peer, bits, room, sent, chance
+        rank = (held, -room, peer.chunks_sent, rng.random())
+        if best_rank is None or rank < best_rank:
+            best, best_rank, best_bits = peer, rank, bits
     return None if best is None else (best, best_bits)
 
 

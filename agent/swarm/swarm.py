@@ -38,6 +38,7 @@ from agent.swarm.bulletin import Bulletin, News
 from agent.swarm.claim_book import ClaimBook
 from agent.swarm.peer_record import PeerRecord
 from agent.swarm.policy import SwarmPolicy
+from agent.swarm.slots import slots
 from agent.swarm.uploads import Uploads
 from agent.wire.node_id import NodeId
 from agent.wire.vouch import Notary, Vouch
@@ -77,7 +78,8 @@ class Swarm:
         self._unvouched = 0
         self._take_only: set[NodeId] = set()
         self._belied = 0
-        self._uploads = Uploads(self._all, policy, rng)
+        self._uploads = Uploads(chunks, policy, rng)
+        _, self._slots = slots(policy, chunks)
         self._urgent = 0
         self._moved_at: float | None = None
         self._renewals = 0
@@ -370,8 +372,8 @@ class Swarm:
     def _free(self) -> int:
         if self.is_complete:
             return 0
-        taken = self._arrivals.incoming + (self._reading != 0)
-        return max(self._policy.downloads + self._policy.ahead - taken, 0)
+        taken = self._arrivals.incoming + (self._reading != 0 and self._slots > 1)
+        return max(self._slots - taken, 0)
 
     def _could_be_late(self, missing: int) -> bool:
         """Nothing is left to ask for but the last few chunks."""

@@ -9,11 +9,13 @@ sends, and nearly always finds here that there is nothing to do.
 import random
 from collections.abc import Collection, Mapping
 
+from agent.content.chunk_map import ChunkMap
 from agent.swarm.actions import Offer
 from agent.swarm.choosing import choose_chunk, choose_receiver
 from agent.swarm.claim_book import ClaimBook
 from agent.swarm.peer_record import PeerRecord
 from agent.swarm.policy import SwarmPolicy
+from agent.swarm.slots import slots
 from agent.swarm.spread import Spread
 from agent.wire.node_id import NodeId
 
@@ -22,12 +24,11 @@ _MOST_SILENCES = 10
 
 
 class Uploads:
-    def __init__(self, chunks: int, policy: SwarmPolicy, rng: random.Random) -> None:
-        """chunks: all of the blob's chunks, as bits."""
+    def __init__(self, chunks: ChunkMap, policy: SwarmPolicy, rng: random.Random) -> None:
         self._policy = policy
-        self._slots = policy.uploads + policy.ahead
+        self._slots, self._room = slots(policy, chunks)
         self._rng = rng
-        self._spread = Spread(chunks)
+        self._spread = Spread((1 << chunks.count) - 1)
         self._offers: dict[tuple[NodeId, int], float] = {}  # the oldest first
         self._sends = 0
         self._quiet: dict[NodeId, PeerRecord] = {}
@@ -77,7 +78,7 @@ class Uploads:
         self.break_off(peer, index)
         peer.want &= ~(1 << index)
         peer.chunks_sent += 1
-        peer.free = min(peer.free + 1, self._policy.downloads + self._policy.ahead)
+        peer.free = min(peer.free + 1, self._room)
 
     def break_off(self, peer: PeerRecord, index: int) -> None:
         peer.sending.discard(index)

@@ -19,7 +19,7 @@ from tests.agent.swarm.network import BLOB, PlainNotary, falsehood, node_id, tru
 A = TypeVar("A")
 
 ME, ANN, BOB, CAT, LIAR = (node_id(number) for number in range(1, 6))
-POLICY = SwarmPolicy()
+POLICY = SwarmPolicy(ahead=1)
 NONE = ChunkSet()
 INFINITY = float("inf")
 
