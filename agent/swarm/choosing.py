@@ -1,10 +1,10 @@
 """Who gets the next free upload slot, and with which chunk: the holder decides.
 
-The neighbour that has least comes first (then the one with most room, then the one least served by us): who lags can
-never be faster than its line, so every moment in which it waits stays with it to the end. It gets, of what it wants, the
-chunk that fewest of our neighbours hold; ties go to what we have sent least ourselves, then to chance. A chunk that has just
-come from the registry thus overtakes everything else on its way through the swarm, which is what the last node's time
-hangs on (docs/policies.md has the candidates and their figures).
+The neighbour that has least comes first, then the one with most room, then the one least served by us: who lags can
+never be faster than its line, so every moment in which it waits stays with it to the end. It gets, of what it wants,
+the chunk that fewest of our neighbours hold; ties go to what we have sent least ourselves, then to chance. A chunk that
+has just come from the registry thus overtakes everything else on its way through the swarm, which is what the last
+node's time hangs on (docs/policies.md has the candidates and their figures).
 """
 
 import random

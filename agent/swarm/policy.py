@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SwarmPolicy:
-    """uploads, downloads: transfers at a time, per node and swarm (slots.py). ahead: offers (or acceptances)
-    beyond these, so that a finished transfer is followed at once by the next instead of a round trip. late_seconds: a chunk under way for
-    longer than this may come from a second peer when nothing else is left to ask for (`late_chunks` at most).
-    renew_seconds: where nothing moves for so long, neighbours are told everything anew."""
+    """uploads, downloads: transfers at a time, per node and swarm (slots.py). ahead: offers (or acceptances) beyond
+    these, so that a finished transfer is followed at once by the next instead of a round trip. late_seconds: a chunk
+    under way for longer than this may come from a second peer when nothing else is left to ask for (`late_chunks` at
+    most). renew_seconds: where nothing moves for so long, neighbours are told everything anew."""
 
     uploads: int = 2
     downloads: int = 2
