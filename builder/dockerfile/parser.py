@@ -55,7 +55,7 @@ def parse_dockerfile(content: bytes, name: str = "Dockerfile") -> Dockerfile:
             if global_args
             else "has no instruction: it needs a FROM"
         )
-        raise lines.error(max(1, lines.line), 1, f"the file {what}")
+        raise lines.error(1, 1, f"the file {what}")
     dockerfile = Dockerfile(
         name,
         lines.all,
