@@ -25,6 +25,10 @@ from registry_proxy.client_configuration import client_configuration
 _TRACKER = LazyCommand(
     "tracker.commands:tracker", "Introduce nodes to each other and lease reads of the registry."
 )
+_BUILD = LazyCommand(
+    "builder.build_command:build",
+    "Build an image from a Dockerfile, as `docker build` does; every layer is a seed as soon as its step ends.",
+)
 _SIMULATE = LazyCommand(
     "tracker.simulate:simulate", "Tell how long a rollout will take, and what it will cost the registry."
 )
@@ -32,7 +36,7 @@ _SIMULATE = LazyCommand(
 
 @click.group(
     cls=LazyGroup,
-    lazy={**COMMANDS, "tracker": _TRACKER, "simulate": _SIMULATE},
+    lazy={**COMMANDS, "build": _BUILD, "tracker": _TRACKER, "simulate": _SIMULATE},
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(VERSION, prog_name="shoal")

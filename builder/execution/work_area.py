@@ -1,23 +1,21 @@
 """`WorkArea`: where one build keeps what it is working on, so that nothing is left when it ends, however it ends.
 
 `<build>/work/<random>/` with a locked file `alive`. A build that was killed leaves its area unlocked; the next one sees
-that, and lets the rooms clean up (containers, mounts, network) before it removes the files.
+that, ends what still runs there (builder/run/left_behind.py), unmounts, and removes the files.
 """
 
 import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from agent.store.disk_errors import disk_errors
-
-_LOCK_NAME = "alive"
-
-CleanUp = Callable[[Path], None]
-"""Undo what a room did under this directory: unmount, kill, remove. It may have done nothing there."""
+from agent.store.file_lock import try_lock
+from builder.layers.overlay import unmount
+from builder.run.left_behind import ALIVE, clean_up
 
 
 class WorkArea:
@@ -37,41 +35,35 @@ class WorkArea:
 
 
 @contextmanager
-def open_work_area(parent: Path, clean_up: CleanUp) -> Iterator[WorkArea]:
+def open_work_area(parent: Path) -> Iterator[WorkArea]:
     """Removes it afterwards, and before that what killed builds left in `parent`. Raises DiskError."""
     with disk_errors("make a work directory", parent):
         parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        clean_up(parent)  # containers and networks of killed builds
         root = parent / secrets.token_hex(8)
         with _locked_parent(parent):
-            _sweep(parent, clean_up)
+            for other in parent.iterdir():
+                _sweep(other)
             root.mkdir(mode=0o700)
-            lock = _lock(root)
+            lock = try_lock(root / ALIVE, create=True)
     assert lock is not None
     try:
         yield WorkArea(root)
     finally:
-        _remove(root, clean_up)
+        _remove(root)
         os.close(lock)
 
 
-def _sweep(parent: Path, clean_up: CleanUp) -> None:
-    for root in parent.iterdir():
-        if root.is_dir() and (lock := _lock(root)) is not None:
-            try:
-                _remove(root, clean_up)
-            finally:
-                os.close(lock)
-
-
-def _lock(root: Path) -> int | None:
-    """None where its build is alive."""
-    fd = os.open(root / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return fd
+def _sweep(root: Path) -> None:
+    """Unless its build is alive."""
+    lock = try_lock(root / ALIVE, create=False)
+    if lock is not None:
+        try:
+            _remove(root)
+        finally:
+            os.close(lock)
+    elif not (root / ALIVE).exists():  # killed before it was locked
+        _remove(root)
 
 
 @contextmanager
@@ -85,12 +77,16 @@ def _locked_parent(parent: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _remove(root: Path, clean_up: CleanUp) -> None:
-    """What is still mounted below is never removed through the mount: rmtree does not cross file systems here."""
-    clean_up(root)
-    if not any(line.split()[4].startswith(f"{root}/") for line in _mounts()):
+def _remove(root: Path) -> None:
+    """Nothing is removed through a mount: what is still mounted below goes first."""
+    for target in reversed(_mounted_below(root)):
+        unmount(target)
+    if not _mounted_below(root):
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _mounts() -> list[str]:
-    return Path("/proc/self/mountinfo").read_text().splitlines()
+def _mounted_below(root: Path) -> list[Path]:
+    """In the order they were mounted (proc(5), mountinfo: blanks are written in octal)."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    targets = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    return [Path(target) for target in targets if target.startswith(f"{root}/")]

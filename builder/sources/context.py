@@ -13,16 +13,16 @@ from typing import BinaryIO
 import trio
 
 from agent.content.errors import InputError
-from agent.images.compression import open_plain
 from agent.store.disk_errors import disk_errors
 from builder.dockerfile.ignore import IgnorePatterns
+from builder.layers.archives import unpack_archive
 from builder.plan.steps import GitSource, UrlFile
 from builder.sources.git import checkout, parse_git_url
-from builder.sources.tar_context import looks_like_tar, unpack_tar
 from builder.sources.url import download
 
 MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
 _MAX_IGNORE_BYTES = 4 * 1024 * 1024
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,9 @@ async def _from_standard_input(request: ContextRequest) -> BuildContext:
 
 def _read_standard_input(request: ContextRequest) -> BuildContext:
     head = request.stdin.read(512)
-    if looks_like_tar(head):
+    if _looks_like_tar(head):
         root = _empty(request.work)
-        unpack_tar(open_plain(_reader(head, request.stdin)).read, root)
+        unpack_archive(_reader(head, request.stdin), root)
         return _with_dockerfile(root, request)
     if request.file is not None:
         raise InputError("the context on standard input is no tar: -f names a file in it")
@@ -116,10 +116,10 @@ def _inside(root: Path, source: GitSource) -> Path:
 def _downloaded_root(file: Path, request: ContextRequest) -> Path | bytes:
     with file.open("rb") as opened:
         head = opened.read(512)
-        if not looks_like_tar(head):
+        if not _looks_like_tar(head):
             return head + opened.read(MAX_DOCKERFILE_BYTES)
         root = _empty(request.work)
-        unpack_tar(open_plain(_reader(head, opened)).read, root)
+        unpack_archive(_reader(head, opened), root)
     file.unlink()
     return root
 
@@ -174,6 +174,11 @@ def _empty(work: Path) -> Path:
                 continue
             return path
     raise AssertionError
+
+
+def _looks_like_tar(head: bytes) -> bool:
+    """Its first bytes: a tar's magic word, or those of a compression; a Dockerfile is text."""
+    return head[257:262] == b"ustar" or head.startswith(_COMPRESSED)
 
 
 def _reader(head: bytes, file: BinaryIO) -> Callable[[int], bytes]:

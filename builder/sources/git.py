@@ -43,7 +43,7 @@ async def checkout(source: GitSource, directory: Path, environment: dict[str, st
     await git.run("-c", "advice.detachedHead=false", "checkout", "--quiet", "FETCH_HEAD")
     commit = (await git.run("rev-parse", "HEAD")).strip()
     _check_commit(source, commit)
-    if (directory / ".gitmodules").exists():
+    if source.submodules and (directory / ".gitmodules").exists():
         await git.run("submodule", "update", "--init", "--recursive", "--depth=1", "--quiet")
     if not source.keep_git_dir:
         await trio.to_thread.run_sync(_without_git, directory)
@@ -98,6 +98,11 @@ class _Git:
             ]
             raise SourceError(f"git {arguments[0]} of {redact(self._url)}: {redact(lines[-1][:300])}")
         return done.stdout.decode("utf-8", "replace")
+
+
+def is_commit(reference: str) -> bool:
+    """In full: it is always the same files."""
+    return _COMMIT.fullmatch(reference) is not None
 
 
 def parse_git_url(text: str) -> GitSource | None:

@@ -48,6 +48,7 @@ def _download(wanted: UrlFile, directory: Path) -> Path:
             modified = _modified(answer.headers.get("Last-Modified"))
             os.utime(path, (modified, modified))
     except urllib.error.HTTPError as error:
+        error.close()
         raise SourceError(f"{shown}: the server answers {error.code} {error.reason}") from None
     except (
         urllib.error.URLError,

@@ -1,0 +1,320 @@
+"""`shoal build`: Docker's flags, BuildKit's progress; the image is in this node's store, and seeded as it is built."""
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from agent.commands.announcing import announce
+from agent.commands.exit_codes import FAILURE, exit_code_of
+from agent.commands.local_store import local_store
+from agent.commands.running import config_flag, load, run_async
+from agent.commands.sectioned_command import SectionedCommand
+from agent.content.errors import InputError, ShoalError
+from agent.content.platform import Platform
+from agent.content.redaction import redact
+from agent.content.reference import Reference
+from agent.settings.flags import settings_flags
+from agent.settings.settings import Settings
+from agent.store.store import Store
+from builder.dockerfile.instructions import Dockerfile, Warning
+from builder.progress.events import View
+from builder.request import (
+    BuildRequest,
+    Output,
+    parse_hosts,
+    parse_output,
+    parse_pairs,
+    parse_secrets,
+    parse_ssh,
+)
+
+if TYPE_CHECKING:
+    from builder.build import BuildOutcome, Surroundings
+    from builder.execution.step_failure import StepFailed
+
+_GRANTS = ("network.host", "security.insecure")
+
+
+@click.command(cls=SectionedCommand)
+@click.argument("context", metavar="PATH|URL|-")
+@click.option("--tag", "-t", "tags", multiple=True, metavar="NAME[:TAG]", help="Name of the image.")
+@click.option(
+    "--file", "-f", metavar="FILE", help="The Dockerfile; - is standard input. [default: PATH/Dockerfile]"
+)
+@click.option("--target", metavar="STAGE", help="Build this stage. [default: the last one]")
+@click.option("--build-arg", "build_args", multiple=True, metavar="NAME[=VALUE]", help="Value of an ARG.")
+@click.option(
+    "--build-context",
+    "contexts",
+    multiple=True,
+    metavar="NAME=WHERE",
+    help="Directory, URL or docker-image://REF.",
+)
+@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Label of the image.")
+@click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="id=NAME,src=FILE|env=VAR",
+    help="Secret for RUN --mount=type=secret.",
+)
+@click.option(
+    "--ssh", "ssh", multiple=True, metavar="default|ID=SOCKET", help="ssh agent for RUN --mount=type=ssh."
+)
+@click.option(
+    "--platform", "platforms", metavar="OS/ARCH,...", help="Several make an index. [default: this machine's]"
+)
+@click.option(
+    "--network",
+    type=click.Choice(["default", "none", "host"]),
+    default="default",
+    help="Network of every RUN.",
+)
+@click.option(
+    "--add-host", "hosts", multiple=True, metavar="NAME:ADDRESS", help="Line of /etc/hosts in every RUN."
+)
+@click.option(
+    "--allow", "allow", multiple=True, type=click.Choice(_GRANTS), help="Let the Dockerfile ask for it."
+)
+@click.option("--no-cache", is_flag=True, help="Carry out every step again.")
+@click.option("--no-cache-filter", metavar="STAGE,...", help="Carry out these stages again.")
+@click.option("--pull", is_flag=True, help="Ask for newer base images, even where they are here.")
+@click.option(
+    "--output", "-o", "outputs", multiple=True, metavar="OUTPUT",
+    help="type=image, oci, docker, tar or local, with dest=PATH. [default: type=image, the store]",
+)  # fmt: skip
+@click.option("--squash", is_flag=True, help="One layer for all that the build adds.")
+@click.option(
+    "--compression", type=click.Choice(["gzip", "zstd", "none"]), default="gzip",
+    help="Of new layers; gzip is read by every engine. [default: gzip]",
+)  # fmt: skip
+@click.option(
+    "--keep-times", is_flag=True, help="Real times in layers and history; the digest differs every time."
+)
+@click.option("--iidfile", metavar="FILE", help="Write the image's ID here.")
+@click.option("--metadata-file", metavar="FILE", help="Write what was built here, as JSON.")
+@click.option(
+    "--progress", type=click.Choice(["auto", "plain", "tty", "rawjson", "quiet"]), default="auto",
+    help="How to show what happens, on standard error. [default: auto]",
+)  # fmt: skip
+@click.option("--quiet", "-q", is_flag=True, help="Print the image's ID alone.")
+@click.option("--check", is_flag=True, help="Look for mistakes in the Dockerfile, and build nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
+@config_flag
+@settings_flags("node", "store", "tracker", "admin", "build", "credentials", "upstreams")
+def build(config_file: Path | None, **flags: Any) -> None:
+    """Build an image from a Dockerfile, as `docker build` does; every layer is a seed as soon as its step ends.
+
+    PATH is a directory, URL a git repository or a tar, - a tar or a Dockerfile on standard input. The same input gives
+    the same digest: times are those of SOURCE_DATE_EPOCH (a build argument), else of the base image.
+
+    \b
+    Examples:
+      shoal build -t team/app:1 .
+      shoal build --target test --build-arg VERSION=3 -f deploy/Dockerfile .
+      shoal build --secret id=token,env=TOKEN --progress plain -o type=oci,dest=app.tar .
+      git archive HEAD | shoal build -t team/app:1 -
+
+    Exit codes: 0 done, 1 a RUN failed, 2 mistaken flags or Dockerfile, 3 no such image, 4 the registry wants other
+    credentials, 5 registry or agent unreachable, 6 disk, 7 wrong content, 130 interrupted.
+    """
+    wanted = _Flags(**{name: flags.pop(name) for name in _Flags.__dataclass_fields__})
+    settings = load(config_file, flags, logs=False)
+    with local_store(settings, create=True) as store:
+        request = wanted.request()
+        outcome = run_async(_build, settings, store, wanted, request)
+        if outcome.root is not None:
+            announce(settings, store)
+        _tell_outcome(wanted, outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class _Flags:
+    """As click gives them."""
+
+    context: str
+    tags: tuple[str, ...]
+    file: str | None
+    target: str | None
+    build_args: tuple[str, ...]
+    contexts: tuple[str, ...]
+    labels: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
+    ssh: tuple[str, ...]
+    platforms: str | None
+    network: str
+    hosts: tuple[str, ...]
+    allow: tuple[str, ...]
+    no_cache: bool
+    no_cache_filter: str | None
+    pull: bool
+    outputs: tuple[str, ...]
+    squash: bool
+    compression: Any
+    keep_times: bool
+    iidfile: str | None
+    metadata_file: str | None
+    progress: str
+    quiet: bool
+    check: bool
+    as_json: bool
+
+    def request(self) -> BuildRequest:
+        """Raises InputError."""
+        environment = dict(os.environ)
+        arguments = parse_pairs(self.build_args, "build-arg", environment)
+        if "SOURCE_DATE_EPOCH" in environment:  # as BuildKit's clients pass it on
+            arguments.setdefault("SOURCE_DATE_EPOCH", environment["SOURCE_DATE_EPOCH"])
+        stages = tuple((self.no_cache_filter or "").split(",")) if self.no_cache_filter else ()
+        return BuildRequest(
+            context=self.context,
+            file=self.file,
+            tags=self.tags,
+            target=self.target,
+            build_args=arguments,
+            contexts=parse_pairs(self.contexts, "build-context"),
+            labels=parse_pairs(self.labels, "label"),
+            secrets=parse_secrets(self.secrets, environment),
+            ssh=parse_ssh(self.ssh, environment),
+            platforms=tuple(Platform.parse(one) for one in (self.platforms or "").split(",") if one),
+            network=self.network,
+            hosts=parse_hosts(self.hosts),
+            allow=frozenset(self.allow),
+            no_cache=self.no_cache or stages,
+            pull=self.pull,
+            outputs=tuple(parse_output(one) for one in self.outputs) or (Output("store"),),
+            squash=self.squash,
+            compression=self.compression,
+            keep_times=self.keep_times,
+        )
+
+
+async def _build(settings: Settings, store: Store, flags: _Flags, request: BuildRequest) -> "BuildOutcome":
+    """Exits where a step fails, or a check finds something. Raises ShoalError."""
+    from builder.build import build as carry_out  # the engine, which --help needs not
+    from builder.build import check
+    from builder.execution.step_failure import StepFailed
+
+    read: list[Dockerfile] = []
+    outcome: BuildOutcome | None = None
+    failure: ShoalError | None = None
+    async with _surroundings(settings, store) as around:
+        with _view(flags) as view:
+            try:
+                if flags.check:
+                    _end_check(*await check(request, around, view))
+                outcome = await carry_out(request, around, view, read.append)
+            except ShoalError as error:
+                failure = error
+    if isinstance(failure, StepFailed):
+        _end_failed(failure, read)
+    if failure is not None:
+        raise failure
+    assert outcome is not None
+    _tell_warnings(outcome.warnings, read[0])
+    return outcome
+
+
+def _end_check(dockerfile: Dockerfile, warnings: Sequence[Warning]) -> NoReturn:
+    _tell_warnings(warnings, dockerfile)
+    click.echo(f"Check complete, {len(warnings) or 'no'} warnings found.", err=True)
+    sys.exit(FAILURE if warnings else 0)
+
+
+def _end_failed(failure: "StepFailed", read: Sequence[Dockerfile]) -> NoReturn:
+    """The command's last words and the line of the Dockerfile first, then what is told of every failure."""
+    if read:
+        click.echo(redact(failure.report(read[0].lines, read[0].name)), err=True)
+    click.echo(f"shoal: {redact(str(failure))}", err=True)
+    cause = failure.cause
+    sys.exit(exit_code_of(cause) if isinstance(cause, ShoalError) else FAILURE)
+
+
+def _tell_warnings(warnings: Sequence[Warning], dockerfile: Dockerfile) -> None:
+    for one in warnings:
+        click.echo(f"shoal: warning: {dockerfile.name}:{one.place.line}: {one.rule}: {one.message}", err=True)
+
+
+def _tell_outcome(flags: _Flags, outcome: "BuildOutcome") -> None:
+    image_id = str(outcome.image_id)
+    told = {
+        "image_id": image_id,
+        "digest": None if outcome.root is None else str(outcome.root),
+        "names": list(outcome.names),
+        "platforms": {str(one.platform): str(one.image_id) for one in outcome.images},
+        "steps": outcome.steps,
+        "cached": outcome.cached,
+        "seconds": round(outcome.seconds, 3),
+    }
+    if flags.iidfile is not None:
+        _write(Path(flags.iidfile), image_id)
+    if flags.metadata_file is not None:
+        more = {
+            "containerimage.config.digest": image_id,
+            "containerimage.digest": told["digest"],
+            "image.name": ",".join(outcome.names),
+        }
+        _write(Path(flags.metadata_file), json.dumps(more | told, indent=2) + "\n")
+    to_stdout = any(one.destination == "-" for one in (parse_output(text) for text in flags.outputs))
+    if flags.as_json:
+        click.echo(json.dumps(told), err=to_stdout)
+    else:
+        click.echo(image_id, err=to_stdout)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _view(flags: _Flags) -> AbstractContextManager[View]:
+    from builder.progress.plain import PlainView
+
+    kind = "quiet" if flags.quiet or flags.check else flags.progress
+    if kind == "auto":
+        kind = "tty" if sys.stderr.isatty() else "plain"
+    match kind:
+        case "tty":
+            from rich.console import Console
+
+            from builder.progress.terminal import TerminalView
+
+            return TerminalView(Console(stderr=True, highlight=False))
+        case "rawjson":
+            from builder.progress.raw_json import RawJsonView
+
+            return RawJsonView(lambda line: click.echo(line, err=True))
+        case "quiet":
+            return PlainView(lambda _: None)
+    return PlainView(lambda line: click.echo(line, err=True))
+
+
+@asynccontextmanager
+async def _surroundings(settings: Settings, store: Store) -> AsyncIterator["Surroundings"]:
+    """With the agent that runs here, where one does."""
+    from agent.commands.pull import pull_image
+    from builder.build import Surroundings
+
+    async def pull(reference: Reference, platform: Platform) -> None:
+        await pull_image(settings, reference, platform, lambda _: None)
+
+    if not settings.build.share_cache or not settings.admin.socket.is_socket():
+        yield Surroundings(settings, store, pull)
+        return
+    from agent.commands.agent_client import open_agent_client
+    from agent.node.identity import load_node_key
+    from builder.cache.cluster import Trust
+
+    key = load_node_key(settings.node.data_dir, settings.security.cluster)
+    trust = Trust(key, settings.security.cluster, settings.build.trusted_builders)
+    async with open_agent_client(settings.admin.socket) as agent:
+        yield Surroundings(settings, store, pull, (agent, trust))

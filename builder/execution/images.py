@@ -1,0 +1,101 @@
+"""The image of a plan that was carried out: config and manifest in the store, under its names.
+
+The same plan with the same layers gives the same bytes. Several platforms are an index, in the order of the command.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.content import media_types
+from agent.content.digest import Digest
+from agent.content.document import Descriptor
+from agent.content.image_config import encode
+from agent.content.platform import Platform
+from agent.content.reference import Reference
+from agent.images.keeping import keep_image
+from agent.images.new_image import manifest_body
+from agent.store.store import Store
+from builder.execution.solver import Solved
+from builder.plan.layer import Layer
+from builder.plan.planned_image import PlannedImage
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """image_id: the digest of the config. manifest: as an index lists it."""
+
+    platform: Platform
+    image_id: Digest
+    manifest: Descriptor
+    layers: tuple[Layer, ...]
+
+
+def write_image(store: Store, planned: PlannedImage, solved: Solved) -> BuiltImage:
+    """Its blobs are in the store then, under no name yet: hold `blobs_of` it. Raises DiskError."""
+    layers = planned.layers(solved.layers)
+    config = encode(planned.config(solved.layers))
+    return _written(store, planned.platform, config, layers)
+
+
+def squashed_image(store: Store, planned: PlannedImage, solved: Solved, layer: Layer) -> BuiltImage:
+    """All that the build added is one layer, as `docker build --squash` has it."""
+    base = planned.base_layers
+    config = planned.config(solved.layers)
+    config["rootfs"]["diff_ids"] = [str(one.diff_id) for one in (*base, layer)]
+    added = len(config["history"]) - len(planned.history)
+    for entry in config["history"][added:]:
+        entry["empty_layer"] = True
+    last = {"created": config.get("created"), "comment": "merge of all layers that the build added"}
+    config["history"].append({key: value for key, value in last.items() if value})
+    return _written(store, planned.platform, encode(config), (*base, layer))
+
+
+def _written(store: Store, platform: Platform, config: bytes, layers: Sequence[Layer]) -> BuiltImage:
+    image_id = Digest.of(config)
+    descriptor = Descriptor(media_types.OCI_CONFIG, image_id, len(config))
+    body = manifest_body(descriptor, [layer.blob for layer in layers])
+    manifest = Descriptor(media_types.OCI_MANIFEST, Digest.of(body), len(body), platform)
+    store.put(image_id, config)
+    store.put(manifest.digest, body)
+    return BuiltImage(platform, image_id, manifest, tuple(layers))
+
+
+def name_images(
+    store: Store, images: Sequence[BuiltImage], names: Sequence[Reference], now: float
+) -> Descriptor:
+    """The manifest, or the index of several, under each name; under none where there is no name. Raises DiskError."""
+    root = images[0].manifest if len(images) == 1 else _index(store, images)
+    blobs = {blob for image in images for blob in blobs_of(image)} | {root.digest}
+    with store.holding(blobs):
+        for name in names or (None,):
+            keep_image(store, root, name, now)
+    return root
+
+
+def blobs_of(image: BuiltImage) -> list[Digest]:
+    return [image.manifest.digest, image.image_id, *(layer.blob.digest for layer in image.layers)]
+
+
+def _index(store: Store, images: Sequence[BuiltImage]) -> Descriptor:
+    document: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": media_types.OCI_INDEX,
+        "manifests": [_entry(image) for image in images],
+    }
+    body = json.dumps(document, separators=(",", ":")).encode()
+    root = Descriptor(media_types.OCI_INDEX, Digest.of(body), len(body))
+    store.put(root.digest, body)
+    return root
+
+
+def _entry(image: BuiltImage) -> dict[str, Any]:
+    platform = image.platform
+    told = {"architecture": platform.architecture, "os": platform.os, "variant": platform.variant}
+    return {
+        "mediaType": image.manifest.media_type,
+        "digest": str(image.manifest.digest),
+        "size": image.manifest.size,
+        "platform": {key: value for key, value in told.items() if value},
+    }

@@ -1,0 +1,101 @@
+"""`Inputs`: the files that steps read: which key they have, which content, and where they are on this machine.
+
+A URL without a checksum is fetched to know its key; a git reference, too. Each is fetched once a build.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from agent.content.errors import InputError
+from builder.dockerfile.ignore import IgnorePatterns
+from builder.execution.blocking import held_in_threads
+from builder.execution.workshop import Workshop
+from builder.plan.cache_keys import Selection, layers_key
+from builder.plan.layer import Chain
+from builder.plan.steps import ContextSource, FileSource, GitSource, ImageSource, StepSource, UrlFile
+from builder.sources.context import BuildContext
+from builder.sources.git import checkout, is_commit
+from builder.sources.url import download
+
+
+class Inputs:
+    """`chain_of`: what a step that is done came to."""
+
+    def __init__(self, shop: Workshop, chain_of: Callable[[int], Chain]) -> None:
+        self._shop = shop
+        self._chain_of = chain_of
+        self._fetched: dict[UrlFile | GitSource, tuple[Path, str]] = {}
+        self._fetching: dict[UrlFile | GitSource, trio.Lock] = {}
+
+    async def known_key(self, selection: Selection, key_of: Callable[[int], str]) -> str:
+        """Before anything was built. Raises InputError, SourceError, ContentError, DiskError."""
+        match selection.source:
+            case StepSource(step):
+                return key_of(step)
+            case ImageSource(layers=layers):
+                return layers_key(layers)
+            case ContextSource():
+                return await self.content(selection)
+            case UrlFile(checksum=str(checksum)):
+                return checksum
+            case GitSource(reference=reference) if is_commit(reference):
+                return reference
+            case UrlFile() | GitSource() as remote:
+                return (await self.fetched(remote))[1]
+
+    async def content(self, selection: Selection) -> str:
+        """The digest of the selected files; what they are of is done. Raises as known_key does."""
+        source = selection.source
+        if isinstance(source, UrlFile | GitSource):
+            return await self.known_key(selection, lambda _: "")
+        async with self.opened(source) as root:
+            ignore = self.context(source).ignore if isinstance(source, ContextSource) else IgnorePatterns()
+            digests = self._shop.digests
+            is_context = isinstance(source, ContextSource)
+            return await trio.to_thread.run_sync(
+                lambda: digests.of(root, selection, ignore, is_context=is_context)
+            )
+
+    def context(self, source: ContextSource) -> BuildContext:
+        try:
+            return self._shop.contexts[source.name]
+        except KeyError:
+            raise InputError(
+                f"there is no build context {source.name!r}: --build-context gives one"
+            ) from None
+
+    @asynccontextmanager
+    async def opened(self, source: FileSource) -> AsyncIterator[Path]:
+        """Their root directory, not to be written to."""
+        match source:
+            case ContextSource():
+                yield self.context(source).root
+            case ImageSource(layers=layers):
+                async with held_in_threads(self._shop.snapshots.mounted(layers)) as root:
+                    yield root
+            case StepSource(step):
+                async with held_in_threads(self._shop.snapshots.mounted(self._chain_of(step))) as root:
+                    yield root
+
+    async def fetched(self, remote: UrlFile | GitSource) -> tuple[Path, str]:
+        """Where it is: the file of a URL, the root of a repository; and its key."""
+        async with self._fetching.setdefault(remote, trio.Lock()):
+            if remote not in self._fetched:
+                if isinstance(remote, UrlFile):
+                    self._fetched[remote] = await self._download(remote)
+                else:
+                    self._fetched[remote] = await self._checkout(remote)
+            return self._fetched[remote]
+
+    async def _download(self, remote: UrlFile) -> tuple[Path, str]:
+        path = await download(remote, self._shop.area.directory("download"))
+        digest = await trio.to_thread.run_sync(self._shop.digests.of_file, path)
+        modified = (await trio.Path(path).stat()).st_mtime
+        return path, f"{path.name} {int(modified)} {digest}"
+
+    async def _checkout(self, remote: GitSource) -> tuple[Path, str]:
+        root = self._shop.area.directory("git")
+        return root, await checkout(remote, root, dict(self._shop.environment))

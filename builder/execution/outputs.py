@@ -1,0 +1,113 @@
+"""Where an image goes beside the store: archives, a tar of its files, a directory; and all its new layers as one.
+
+Blocking. A file appears when it is whole (agent/commands/streams.py).
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.commands.streams import open_output
+from agent.content import media_types
+from agent.content.document import Descriptor, parse_document
+from agent.content.errors import ContentError, InputError
+from agent.content.reference import Reference
+from agent.images.layer_diff import changes_between, write_layer
+from agent.images.local_image import LocalImage, read_config
+from agent.images.names import UNTAGGED
+from agent.images.root_fs import RootFs
+from agent.images.save import SavedImage, save_archive
+from agent.images.stored_blob import plain_stream
+from agent.images.tar_reader import Read
+from agent.store.disk_errors import disk_errors
+from agent.store.store import Store
+from builder.execution.images import BuiltImage, squashed_image
+from builder.execution.solver import Solved
+from builder.layers.archives import unpack_archive
+from builder.layers.layer_output import LayerOutput
+from builder.layers.recipes import Recipe
+from builder.plan.layer import Layer
+from builder.plan.planned_image import PlannedImage
+from builder.request import Output
+
+
+def write_output(store: Store, image: BuiltImage, names: Sequence[Reference], output: Output) -> None:
+    """Raises InputError for a terminal or a place that cannot be written, ContentError, DiskError."""
+    match output.kind:
+        case "oci" | "docker":
+            saved = SavedImage(
+                _local_image(store, image), [(name.repository, name.tag or "latest") for name in names]
+            )
+            with open_output(output.destination, "write an image") as file:
+                save_archive(store, [saved], file.write)
+        case "tar":
+            with open_output(output.destination, "write a root file system") as file:
+                _root_fs(store, image.layers).export(file.write)
+        case "local":
+            _write_directory(store, image, Path(output.destination))
+        case _:
+            raise InputError(f"there is no output {output.kind}")
+
+
+def squash(store: Store, planned: PlannedImage, solved: Solved, recipe: Recipe) -> BuiltImage:
+    """Raises ContentError, DiskError."""
+    base = planned.base_layers
+    old, new = _root_fs(store, base), _root_fs(store, planned.layers(solved.layers))
+    with store.staging() as staging, LayerOutput(staging.new(), recipe) as written:
+        write_layer(new, changes_between(old, new), written.write)
+        layer = written.finish()
+        with store.holding([layer.blob.digest]):
+            return squashed_image(store, planned, solved, layer)
+
+
+def _root_fs(store: Store, layers: Sequence[Layer]) -> RootFs:
+    def opener(layer: Layer) -> Callable[[], Read]:
+        return lambda: plain_stream(store, layer.blob.digest).read
+
+    return RootFs.of([opener(layer) for layer in layers])
+
+
+def _write_directory(store: Store, image: BuiltImage, directory: Path) -> None:
+    with disk_errors("write the files of the image", directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    root_fs = _root_fs(store, image.layers)
+    with _piped(root_fs.export) as read:
+        unpack_archive(read, directory)
+
+
+@contextmanager
+def _piped(produce: Callable[[Callable[[bytes], object]], None]) -> Iterator[Read]:
+    """What `produce` writes is read at the same time."""
+    reading, writing = os.pipe()
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with open(writing, "wb") as file:
+                produce(file.write)
+        except BaseException as error:  # noqa: BLE001 -- raised again below
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="export")
+    thread.start()
+    with open(reading, "rb") as source:
+        try:
+            yield source.read
+        finally:
+            source.close()
+            thread.join()
+    if failures and not isinstance(failures[0], BrokenPipeError):
+        raise failures[0]
+
+
+def _local_image(store: Store, image: BuiltImage) -> LocalImage:
+    body = store.read(image.manifest.digest, 1 << 23)
+    if body is None:
+        raise ContentError(f"{image.manifest.digest} is not in the store")
+    document = parse_document(body)
+    assert document.config is not None
+    config = read_config(store, Descriptor(media_types.OCI_CONFIG, image.image_id, document.config.size))
+    root = image.manifest
+    return LocalImage(UNTAGGED, None, root, root, document, config, root.size, True, 0.0)

@@ -1,0 +1,225 @@
+"""`Solver`: carries out what of a plan the target needs: known results are taken, the rest is done side by side.
+
+Keys come first. A step's definition key follows from those of its inputs, so all are known before anything runs, and
+what a known result stands for is not even looked at: its sources may be gone. Where nobody knows it the inputs are
+made, and the step is looked up once more by what its inputs really came to (content key). Only then it is carried out.
+Invariant: a result is used or told only when its layer is in the store; the layers that the build needs are held.
+"""
+
+import hashlib
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import trio
+
+from agent.content.errors import ContentError, ShoalError
+from builder.cache.record import CachedResult
+from builder.execution.carry_out import carry_out
+from builder.execution.inputs import Inputs
+from builder.execution.step_failure import StepFailed
+from builder.execution.workshop import Workshop
+from builder.plan.cache_keys import content_key, definition_key, layers_key, selections
+from builder.plan.layer import Chain, Layer
+from builder.plan.plan import Plan
+from builder.plan.steps import RunOperation, SecretMount, SshMount, Step, StepSource
+
+
+@dataclass(slots=True)
+class _Node:
+    """key: by definition. hit: what is known under it. chain: all layers, once `done` is set."""
+
+    step: Step
+    key: str = ""
+    fresh: bool = False
+    hit: CachedResult | None = None
+    layer: Layer | None = None
+    chain: Chain = ()
+    done: trio.Event = field(default_factory=trio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """layers: of every step that was looked at, None where it changed nothing. chain: the target's."""
+
+    layers: dict[int, Layer | None]
+    chain: Chain
+    steps: int
+    cached: int
+
+
+class Solver:
+    def __init__(self, plan: Plan, shop: Workshop) -> None:
+        self._plan = plan
+        self._shop = shop
+        self._nodes = [_Node(step) for step in plan.steps]
+        self._inputs = Inputs(shop, lambda number: self._nodes[number].chain)
+        self._held = ExitStack()
+        self._failure: ShoalError | None = None
+        self._cached = 0
+
+    async def solve(self) -> Solved:
+        """Raises StepFailed, and what sources and this machine fail with. `close` lets go of the layers."""
+        await self._find_keys()
+        needed = await self._find_results()
+        async with trio.open_nursery() as nursery:
+            for node in self._nodes:
+                if node.step.number in needed:
+                    nursery.start_soon(self._finish, node, nursery.cancel_scope)
+        if self._failure is not None:
+            raise self._failure
+        layers = {number: self._nodes[number].layer for number in needed}
+        operations = sum(self._nodes[number].step.operation is not None for number in needed)
+        return Solved(layers, self._nodes[self._plan.target].chain, operations, self._cached)
+
+    def close(self) -> None:
+        self._held.close()
+
+    # --- what is known ------------------------------------------------------------------------------------------
+
+    async def _find_keys(self) -> None:
+        for node in self._nodes:
+            step = node.step
+            base = None if step.base is None else self._nodes[step.base]
+            sources = [
+                self._nodes[one.source.step]
+                for one in selections(step.operation)
+                if isinstance(one.source, StepSource)
+            ]
+            below = [base, *sources] if base is not None else sources
+            node.fresh = step.no_cache or any(one.fresh for one in below)
+            keys = [
+                await self._inputs.known_key(selection, lambda number: self._nodes[number].key)
+                for selection in selections(step.operation)
+            ]
+            node.key = self._salted(definition_key(step, None if base is None else base.key, keys))
+
+    def _salted(self, key: str) -> str:
+        """What is in a layer depends on how it is packed, too."""
+        return hashlib.sha256(f"{self._shop.salt}\n{key}".encode()).hexdigest()
+
+    async def _find_results(self) -> set[int]:
+        """What must be looked at: the target, what it stands on, and the sources of what nobody knows."""
+        needed: set[int] = set()
+        open_numbers = [self._plan.target]
+        while open_numbers:
+            wave = [number for number in dict.fromkeys(open_numbers) if number not in needed]
+            needed.update(wave)
+            await self._look_up([self._nodes[number] for number in wave])
+            open_numbers = [below for number in wave for below in self._below(self._nodes[number])]
+        return needed
+
+    def _below(self, node: _Node) -> list[int]:
+        step = node.step
+        found = [] if step.base is None else [step.base]
+        if node.hit is None:
+            found += [
+                one.source.step for one in selections(step.operation) if isinstance(one.source, StepSource)
+            ]
+        return found
+
+    async def _look_up(self, nodes: list[_Node]) -> None:
+        async with trio.open_nursery() as nursery:
+            for node in nodes:
+                if node.step.operation is not None and not node.fresh:
+                    nursery.start_soon(self._look_up_one, node)
+
+    async def _look_up_one(self, node: _Node) -> None:
+        try:
+            node.hit = await self._known(node.step, node.key)
+        except ShoalError as error:
+            self._failure = self._failure or error
+
+    async def _known(self, step: Step, key: str) -> CachedResult | None:
+        found = self._shop.local.find(key)
+        if found is None and self._shop.cluster is not None and _is_shareable(step):
+            found = await self._shop.cluster.find(key)
+            if found is not None:
+                self._shop.local.put([found], shareable=True)
+        if found is not None and found.layer is not None:
+            self._held.enter_context(self._shop.store.holding([found.layer.blob.digest]))
+            if self._shop.store.size_of(found.layer.blob.digest) is None:
+                return None
+        return found
+
+    # --- what is done -------------------------------------------------------------------------------------------
+
+    async def _finish(self, node: _Node, scope: trio.CancelScope) -> None:
+        """The first failure ends the others."""
+        try:
+            await self._wait_inputs(node)
+            await self._carry_out(node)
+        except ShoalError as error:
+            self._failure = self._failure or error
+            scope.cancel()
+        else:
+            node.done.set()
+
+    async def _wait_inputs(self, node: _Node) -> None:
+        for number in self._below(node):
+            await self._nodes[number].done.wait()
+
+    async def _carry_out(self, node: _Node) -> None:
+        step = node.step
+        base = step.layers if step.base is None else self._nodes[step.base].chain
+        if step.operation is None:
+            node.chain = base
+            self._held.enter_context(self._shop.store.holding([layer.blob.digest for layer in base]))
+            if step.title:
+                self._shop.reporter.end(self._shop.reporter.start(step.title), "cached")
+            return
+        result = node.hit
+        if result is None:
+            result = await self._made(node, base)
+        else:
+            self._show_cached(step)
+        node.layer = result.layer
+        node.chain = base if result.layer is None else (*base, result.layer)
+
+    async def _made(self, node: _Node, base: Chain) -> CachedResult:
+        step = node.step
+        contents = [await self._inputs.content(one) for one in selections(step.operation)]
+        key = self._salted(content_key(step, layers_key(base), contents))
+        found = None if step.no_cache else await self._known(step, key)
+        if found is None:
+            layer = await self._done(step, base)
+            keys = {node.key, key}
+        else:
+            self._show_cached(step)
+            layer, keys = found.layer, {node.key}
+        results = [CachedResult(one, layer) for one in sorted(keys)]
+        shareable = _is_shareable(step)
+        await trio.to_thread.run_sync(lambda: self._shop.local.put(results, shareable=shareable))
+        if shareable and self._shop.cluster is not None:
+            await self._shop.cluster.publish(results)
+        return results[0]
+
+    async def _done(self, step: Step, base: Chain) -> Layer | None:
+        reporter = self._shop.reporter
+        async with self._shop.limiter:
+            task = reporter.start(step.title)
+            try:
+                layer = await carry_out(self._shop, self._inputs, step, base, task)
+            except ShoalError as error:
+                reporter.end(task, "failed", str(error).partition("\n")[0])
+                raise error if isinstance(error, StepFailed) else StepFailed(step, error) from None
+            except trio.Cancelled:
+                reporter.end(task, "cancelled")
+                raise
+            reporter.end(task)
+        if layer is not None:
+            self._held.enter_context(self._shop.store.holding([layer.blob.digest]))
+            if self._shop.store.size_of(layer.blob.digest) is None:
+                raise ContentError(f"the layer {layer.blob.digest} is gone: is there room in the store?")
+        return layer
+
+    def _show_cached(self, step: Step) -> None:
+        self._cached += 1
+        self._shop.reporter.end(self._shop.reporter.start(step.title), "cached")
+
+
+def _is_shareable(step: Step) -> bool:
+    """What was made with a secret is nobody else's."""
+    operation = step.operation
+    if not isinstance(operation, RunOperation):
+        return True
+    return not any(isinstance(mount, SecretMount | SshMount) for mount in operation.mounts)

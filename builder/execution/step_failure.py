@@ -1,0 +1,56 @@
+"""`StepFailed`: a step that could not be carried out, with what a person needs to see why, as BuildKit shows it."""
+
+from collections import deque
+from collections.abc import Sequence
+
+from agent.content.errors import ShoalError
+from builder.plan.steps import Step
+from builder.progress.output_lines import OutputLines
+
+SHOWN_LINES = 10
+
+
+class StepFailed(ShoalError):
+    """output: the last lines that the command printed. status: its exit status, None where it did not run."""
+
+    def __init__(
+        self, step: Step, cause: ShoalError | str, output: Sequence[str] = (), status: int | None = None
+    ) -> None:
+        super().__init__(f"{step.title}: {cause}")
+        self.step = step
+        self.cause = cause
+        self.output = tuple(output)
+        self.status = status
+
+    def report(self, lines: Sequence[str], name: str) -> str:
+        """lines: of the Dockerfile called `name`."""
+        text = []
+        if self.output:
+            text += ["------", f" > {self.step.title}:", *self.output, "------"]
+        if 1 <= self.step.line <= len(lines):
+            text += [f"{name}:{self.step.line}", "-" * 20, *_excerpt(lines, self.step.line), "-" * 20]
+        return "\n".join(text)
+
+
+class LastLines:
+    """Of what a command prints on both streams."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=SHOWN_LINES)
+        self._streams: dict[str, OutputLines] = {}
+
+    def feed(self, stream: str, data: bytes) -> None:
+        self._lines.extend(self._streams.setdefault(stream, OutputLines()).feed(data))
+
+    def end(self) -> list[str]:
+        for stream in self._streams.values():
+            self._lines.extend(stream.end())
+        return list(self._lines)
+
+
+def _excerpt(lines: Sequence[str], line: int) -> list[str]:
+    first, last = max(1, line - 2), min(len(lines), line + 2)
+    return [
+        f"{number:4} | {'>>> ' if number == line else '    '}{lines[number - 1]}".rstrip()
+        for number in range(first, last + 1)
+    ]

@@ -1,0 +1,47 @@
+"""`Workshop`: what carrying out a plan needs from outside of it: where files are, and what the caller granted."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trio
+
+from agent.store.store import Store
+from builder.cache.cluster import ClusterCache
+from builder.cache.local import LocalCache
+from builder.execution.work_area import WorkArea
+from builder.layers.content_digests import ContentDigests
+from builder.layers.recipes import Recipe
+from builder.layers.snapshots import Snapshots
+from builder.progress.events import Reporter
+from builder.sources.context import BuildContext
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """contexts: by name, None the main one. mounts: where cache mounts live. cluster None: nobody to share with.
+
+    secrets: by id. ssh: by id, an agent's socket. allow_insecure: whether `--security=insecure` was granted.
+    environment: PATH, HOME and so on of the caller, for git. salt: what a result depends on beside its step.
+    """
+
+    store: Store
+    snapshots: Snapshots
+    digests: ContentDigests
+    local: LocalCache
+    cluster: ClusterCache | None
+    contexts: Mapping[str | None, BuildContext]
+    area: WorkArea
+    mounts: Path
+    reporter: Reporter
+    recipe: Recipe
+    salt: str
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    ssh: Mapping[str, Path] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    allow_insecure: bool = False
+    keep_times: bool = False
+    limiter: trio.CapacityLimiter = field(
+        default_factory=lambda: trio.CapacityLimiter(max(2, len(os.sched_getaffinity(0))))
+    )

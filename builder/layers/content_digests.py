@@ -1,0 +1,110 @@
+"""`ContentDigests`: what selected files contain, as one digest for cache keys.
+
+In it: name, kind, mode, owner, link, device, extended attributes, data; never times. Owners of a context count as 0:0,
+which they become. A context's files that have not changed since (device, inode, size, mtime, ctime) are not read again;
+one that changed in the last moments is, since the clock of a file system is coarse.
+"""
+
+import os
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from blake3 import blake3
+
+from agent.content.errors import DiskError
+from agent.store.disk_errors import disk_errors
+from builder.dockerfile.ignore import IgnorePatterns
+from builder.layers.attributes import read_xattrs
+from builder.layers.selection import Picked, Wanted, selected
+from builder.plan.cache_keys import Selection
+
+_SETTLED_NS = 2_000_000_000
+_THREADS_FROM_BYTES = 8 * 1024 * 1024
+_PIECE_BYTES = 1024 * 1024
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, stamp TEXT NOT NULL, digest BLOB NOT NULL)"
+)
+
+
+class ContentDigests:
+    """Thread-safe. `path`: where what is known of the context's files is kept."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises DiskError."""
+        self._lock = threading.Lock()
+        try:
+            self._known = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            self._known.execute("PRAGMA journal_mode = WAL")
+            self._known.execute("PRAGMA synchronous = OFF")  # it can be made again
+            self._known.execute(_SCHEMA)
+        except sqlite3.Error as error:
+            raise DiskError(f"cannot use {path}: {error}") from None
+
+    def close(self) -> None:
+        self._known.close()
+
+    def of(self, root: Path, selection: Selection, ignore: IgnorePatterns, *, is_context: bool) -> str:
+        """Hex. Raises InputError for a path that is not there, DiskError."""
+        wanted = Wanted(root, selection.paths, ignore, selection.excludes, selection.parents)
+        with disk_errors("read what is copied", root):
+            return self._digest(selected(wanted), is_context)
+
+    def of_file(self, path: Path) -> str:
+        """Of the data of one file. Raises DiskError."""
+        with disk_errors(f"read {path.name}", path.parent):
+            return _data_digest(path, path.stat().st_size).hex()
+
+    def _digest(self, found: Iterable[Picked], is_context: bool) -> str:
+        hasher = blake3()
+        learned: list[tuple[bytes, str, bytes]] = []
+        for one in found:
+            for part in self._parts(one, is_context, learned):
+                hasher.update(len(part).to_bytes(8, "big"))
+                hasher.update(part)
+        if learned:
+            with self._lock:
+                self._known.execute("BEGIN")
+                self._known.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", learned)
+                self._known.execute("COMMIT")
+        return hasher.hexdigest()
+
+    def _parts(
+        self, one: Picked, is_context: bool, learned: list[tuple[bytes, str, bytes]]
+    ) -> Iterable[bytes]:
+        status = one.status
+        owner = (0, 0) if is_context else (status.st_uid, status.st_gid)
+        device = status.st_rdev if stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode) else 0
+        yield os.fsencode(one.name or (one.path.name if one.top and not one.is_directory else ""))
+        yield f"{status.st_mode} {owner[0]} {owner[1]} {device}".encode()
+        for name, value in read_xattrs(str(one.path)).items():
+            yield name.encode()
+            yield value
+        if stat.S_ISLNK(status.st_mode):
+            yield os.fsencode(os.readlink(one.path))  # noqa: PTH115 -- as it is written
+        elif stat.S_ISREG(status.st_mode):
+            yield str(status.st_size).encode()
+            yield self._data(one, learned) if is_context else _data_digest(one.path, status.st_size)
+
+    def _data(self, one: Picked, learned: list[tuple[bytes, str, bytes]]) -> bytes:
+        status, path = one.status, os.fsencode(one.path)
+        stamp = f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+        with self._lock:
+            row = self._known.execute("SELECT stamp, digest FROM files WHERE path = ?", (path,)).fetchone()
+        if row is not None and row[0] == stamp:
+            return bytes(row[1])
+        digest = _data_digest(one.path, status.st_size)
+        if max(status.st_mtime_ns, status.st_ctime_ns) + _SETTLED_NS < time.time_ns():
+            learned.append((path, stamp, digest))
+        return digest
+
+
+def _data_digest(path: Path, size: int) -> bytes:
+    hasher = blake3(max_threads=blake3.AUTO if size >= _THREADS_FROM_BYTES else 1)
+    with open(path, "rb", buffering=0) as file:
+        while piece := file.read(_PIECE_BYTES if size < _THREADS_FROM_BYTES else 8 * _PIECE_BYTES):
+            hasher.update(piece)
+    return hasher.digest()

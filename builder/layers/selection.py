@@ -1,0 +1,151 @@
+"""`selected`: which files of a tree COPY, ADD and a mount mean, and where each goes below the destination.
+
+The same walk gives what is copied and what is hashed for the cache, so that the two cannot differ. Rules as of
+BuildKit (solver/llbsolver/file, tonistiigi/fsutil): patterns are Go's filepath.Match, an empty match is fine and a
+missing literal is not; a directory stands for what is in it; symbolic links in a source's own path are followed, inside
+of the root; links below are copied as links. With --parents the path behind `/./` is kept.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.content.errors import InputError
+from builder.dockerfile.ignore import IgnorePatterns
+from builder.dockerfile.patterns import has_wildcards, match_pattern
+from builder.run.root_path import path_in_root
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """path: on this machine. name: below the destination, "" the destination itself. top: what the pattern named.
+
+    A picked directory is followed by what is in it.
+    """
+
+    path: Path
+    name: str
+    status: os.stat_result
+    top: bool = False
+
+    @property
+    def is_directory(self) -> bool:
+        return stat.S_ISDIR(self.status.st_mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What `selected` is asked for. ignore: of the context; excludes: of the instruction."""
+
+    root: Path
+    paths: tuple[str, ...]
+    ignore: IgnorePatterns
+    excludes: tuple[str, ...] = ()
+    parents: bool = False
+
+
+def selected(wanted: Wanted) -> Iterator[Picked]:
+    """In the order of the patterns; within one sorted, directories before what is in them.
+
+    Raises InputError for a literal path that is not there, or is ignored; OSError.
+    """
+    excludes = IgnorePatterns.of(wanted.excludes)
+    for pattern in wanted.paths:
+        if wanted.parents:
+            yield from _with_parents(wanted, pattern, excludes)
+            continue
+        for inside in _matches(wanted, pattern):
+            yield from _pick(wanted, inside, "", excludes)
+
+
+def _with_parents(wanted: Wanted, pattern: str, excludes: IgnorePatterns) -> Iterator[Picked]:
+    """What is before `/./` is left out of the destination; the directories on the way come along."""
+    pivot, found, rest = pattern.rpartition("/./")
+    start = pivot.strip("/") if found else ""
+    seen: set[str] = set()
+    for inside in _matches(wanted, f"{start}/{rest}".strip("/") if start else rest.removeprefix("./")):
+        kept = inside.removeprefix(start).strip("/")
+        folders = kept.split("/")[:-1]
+        for depth in range(1, len(folders) + 1):
+            folder = "/".join(folders[:depth])
+            if folder not in seen:
+                seen.add(folder)
+                path = path_in_root(wanted.root, f"{start}/{folder}")
+                yield Picked(path, folder, path.stat())
+        yield from _pick(wanted, inside, kept, excludes)
+
+
+def _pick(wanted: Wanted, inside: str, name: str, excludes: IgnorePatterns) -> Iterator[Picked]:
+    path = path_in_root(wanted.root, inside)
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        base = inside.rpartition("/")[2]
+        if not excludes.matches(base):
+            yield Picked(path, name, status, top=True)
+        return
+    yield Picked(path, name, status, top=True)
+    real = str(path.relative_to(wanted.root))
+    yield from _below(wanted, "" if real == "." else real, "", name, excludes)
+
+
+def _below(wanted: Wanted, inside: str, within: str, name: str, excludes: IgnorePatterns) -> Iterator[Picked]:
+    """inside: the directory, from the root; within: from the picked one; name: below the destination."""
+    for base in sorted(os.listdir(wanted.root / inside)):
+        path, own, goes_to = _joined(inside, base), _joined(within, base), _joined(name, base)
+        left_out = wanted.ignore.matches(path) or excludes.matches(own)
+        status = (wanted.root / path).lstat()
+        picked = Picked(wanted.root / path, goes_to, status)
+        if not picked.is_directory:
+            if not left_out:
+                yield picked
+            continue
+        if not left_out:
+            yield picked
+            yield from _below(wanted, path, own, goes_to, excludes)
+        elif not (wanted.ignore.prunes(path) or excludes.prunes(own)):
+            below = _below(wanted, path, own, goes_to, excludes)
+            first = next(below, None)
+            if first is not None:  # something in it is an exception
+                yield picked
+                yield first
+                yield from below
+
+
+def _matches(wanted: Wanted, pattern: str) -> list[str]:
+    """Paths from the root, "" for the root itself, sorted."""
+    clean = "/".join(part for part in pattern.split("/") if part not in ("", "."))
+    if not has_wildcards(clean):
+        path = path_in_root(wanted.root, clean)
+        if not os.path.lexists(path) or (clean and _is_ignored(wanted, clean, path)):
+            ignored = ": it is left out by .dockerignore" if os.path.lexists(path) else ""
+            raise InputError(f'"/{clean}": not found{ignored}')
+        return [clean]
+    found = [""]
+    for part in clean.split("/"):
+        found = [inner for outer in found for inner in _entries(wanted, outer, part)]
+    return sorted(one for one in found if not _is_ignored(wanted, one, wanted.root / one))
+
+
+def _is_ignored(wanted: Wanted, inside: str, path: Path) -> bool:
+    if not wanted.ignore.matches(inside):
+        return False
+    return wanted.ignore.prunes(inside) or not path.is_dir()
+
+
+def _entries(wanted: Wanted, folder: str, part: str) -> Iterator[str]:
+    directory = path_in_root(wanted.root, folder)
+    if not directory.is_dir():
+        return
+    if not has_wildcards(part):
+        if os.path.lexists(directory / part):
+            yield _joined(folder, part)
+        return
+    for name in os.listdir(directory):
+        if match_pattern(part, name):
+            yield _joined(folder, name)
+
+
+def _joined(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

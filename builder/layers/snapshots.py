@@ -1,0 +1,272 @@
+"""`Snapshots`: the layers of images and of finished steps as directories, mounted one above the other.
+
+Every method blocks: call it in a worker thread. Steps may call side by side, and several processes may use one root.
+What is on the disk, and what may be removed: snapshot_directory.py; how a layer becomes a directory: unpacking.py; what
+a step changed: difference.py.
+"""
+
+import hashlib
+import itertools
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from agent.content.chain_id import chain_ids
+from agent.content.digest import Digest
+from agent.content.errors import ContentError
+from agent.images.stored_blob import stored_layer
+from agent.store.disk_errors import disk_errors
+from agent.store.store import Store
+from builder.layers.attributes import copy_directory_attributes
+from builder.layers.difference import write_difference
+from builder.layers.directories import Directories
+from builder.layers.layer_output import LayerOutput
+from builder.layers.overlay import mount_layers, unmount
+from builder.layers.read_ahead import ReadAhead
+from builder.layers.recipes import Recipe
+from builder.layers.snapshot_directory import EMPTY, SnapshotDirectory, remove_directory
+from builder.layers.unpacking import LayerUnpacking
+from builder.plan.layer import Chain, Layer
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingTree:
+    """path: where to work. upper: what changed, for those who know overlay. home: both, and overlay's own directory."""
+
+    home: Path
+    path: Path
+    upper: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    count: int
+    size_bytes: int
+
+
+class Snapshots:
+    """Use it in a `with`, or call `close`. Methods raise ContentError (a layer that is damaged or not in the store) and
+    DiskError (this machine: no root, no overlay, a full disk).
+    """
+
+    def __init__(self, root: Path, store: Store) -> None:
+        self._store = store
+        self._root = root
+        self._numbers = itertools.count()
+        with disk_errors("open the snapshots", root):
+            root.mkdir(parents=True, exist_ok=True)
+            self._directory = SnapshotDirectory(root)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with disk_errors("close the snapshots", self._root):
+            self._directory.close()
+
+    def missing(self, chain: Chain) -> tuple[Layer, ...]:
+        """The layers that must be in the store for this chain to be mounted, because no snapshot is here."""
+        ids = chain_ids(layer.diff_id for layer in chain)
+        return tuple(layer for layer, one in zip(chain, ids, strict=True) if not self._directory.name_of(one))
+
+    @contextmanager
+    def mounted(self, chain: Chain) -> Iterator[Path]:
+        """A read-only view; what is missing is unpacked first."""
+        with self._home(chain) as (home, lowers):
+            tree = home / "tree"
+            with _mount(self._directory.snapshots, lowers, tree, None):
+                yield tree
+
+    @contextmanager
+    def writable(self, chain: Chain) -> Iterator[WorkingTree]:
+        """A tree to work in. What `finish` did not take is gone afterwards."""
+        with self._home(chain) as (home, lowers):
+            tree = WorkingTree(home, home / "tree", home / "upper")
+            with disk_errors("make a working tree", home):
+                tree.upper.mkdir(mode=0o755)
+                (home / "work").mkdir()
+                with _opened(self._directory.snapshots / lowers[0]) as top, _opened(tree.upper) as upper:
+                    copy_directory_attributes(top, upper)
+                    times = os.fstat(top)
+                    os.utime(upper, ns=(times.st_atime_ns, times.st_mtime_ns))
+            writable = (tree.upper, home / "work")
+            with _mount(self._directory.snapshots, lowers, tree.path, writable):
+                yield tree
+
+    def finish(
+        self,
+        tree: WorkingTree,
+        chain: Chain,
+        *,
+        recipe: Recipe,
+        epoch: int | None = None,
+        leave_out: Sequence[str] = (),
+    ) -> Layer | None:
+        """The layer of what changed in `tree`, in the store, and its snapshot; None where nothing did.
+
+        chain: what the tree was made of. epoch: seconds; nothing in the layer is newer. leave_out: paths that the
+        runtime made as mount points: removed where the layers below have none and nothing is in them. The tree cannot
+        be used any more.
+        """
+        unmount(tree.path)
+        reading = disk_errors("read what a step changed", tree.upper)
+        with self.mounted(chain) as lower, self._store.staging() as staging, reading:
+            _remove_mount_points(tree.upper, lower, leave_out)
+            with LayerOutput(staging.new(), recipe) as output:
+                if not write_difference(tree.upper, lower, epoch, output.write):
+                    return None
+                layer = output.finish()
+        with disk_errors("keep a snapshot", self._root):
+            new = chain_ids(one.diff_id for one in (*chain, layer))[-1]
+            self._directory.publish(tree.upper, new, layer.plain_bytes or 0)
+        return layer
+
+    def clean_up(self) -> None:
+        """What killed processes left: mounts, work directories, half-made snapshots. Cheap where there is nothing."""
+        with disk_errors("clean up the snapshots", self._root):
+            self._directory.remove_dead()
+            self._directory.remove_loose()
+            self._directory.settle()
+
+    def prune(self, keep_bytes: int = 0, unused_seconds: float = 0.0) -> Pruned:
+        """Remove snapshots that nobody uses, least recently used first, until no more than `keep_bytes` are left; none
+        that was used in the last `unused_seconds`. They can be made again from the store's blobs.
+        """
+        with disk_errors("prune the snapshots", self._root):
+            records = self._directory.records()
+            excess = sum(record.size_bytes for record in records) - keep_bytes
+            latest = time.time() - unused_seconds
+            wanted = []
+            for record in records:
+                if excess > 0 and record.used_at <= latest:
+                    wanted.append(record)
+                    excess -= record.size_bytes
+            gone = self._directory.remove(wanted)
+        return Pruned(len(gone), sum(record.size_bytes for record in gone))
+
+    @contextmanager
+    def _home(self, chain: Chain) -> Iterator[tuple[Path, list[str]]]:
+        """A directory of work for one tree, and what to mount there: the topmost first."""
+        home = self._directory.work / str(next(self._numbers))
+        ids = chain_ids(layer.diff_id for layer in chain)
+        with disk_errors("make a working tree", self._root):
+            home.mkdir()
+        try:
+            with disk_errors("unpack layers", self._root):
+                (home / "tree").mkdir()
+                self._directory.use(home, ids)
+                names = self._names(chain, ids, home)
+            yield home, [*(f"{name}/f" for name in reversed(names)), *EMPTY]
+        finally:
+            with disk_errors("remove a working tree", home):
+                remove_directory(home)
+
+    def _names(self, chain: Chain, ids: list[Digest], home: Path) -> list[str]:
+        """Of the chain's snapshots, from the lowest."""
+        names = [self._directory.name_of(one) for one in ids]
+        if None in names:
+            with self._directory.alone(ids[names.index(None)]):
+                names = [self._directory.name_of(one) for one in ids]
+                self._unpack(chain, ids, names, home)
+        return [name for name in names if name is not None]
+
+    def _unpack(self, chain: Chain, ids: list[Digest], names: list[str | None], home: Path) -> None:
+        """What is missing, side by side; then settled and published from the lowest. Fills `names`."""
+        missing = [at for at, name in enumerate(names) if name is None]
+        homes = {at: home / f"layer-{at}" for at in missing}
+        if not missing:
+            return
+        workers = min(len(missing), len(os.sched_getaffinity(0)) + 1)
+        with ThreadPoolExecutor(workers, "unpack") as pool:
+            unpackings = dict(
+                zip(
+                    missing,
+                    pool.map(self._unpack_layer, [chain[at] for at in missing], homes.values()),
+                    strict=True,
+                )
+            )
+        for at in missing:
+            lowers = [self._directory.snapshots / f"{name}/f" for name in reversed(names[:at])]
+            unpacking, size_bytes = unpackings[at]
+            with unpacking:
+                unpacking.settle(lowers)
+            names[at] = self._directory.publish(homes[at], ids[at], size_bytes)
+
+    def _unpack_layer(self, layer: Layer, root: Path) -> tuple[LayerUnpacking, int]:
+        """The caller closes it. And the tar's size."""
+        root.mkdir()
+        hasher = hashlib.sha256()
+        size_bytes = 0
+
+        def hashed() -> Iterator[bytes]:
+            nonlocal size_bytes
+            for piece in stored_layer(self._store, layer.blob.digest):
+                hasher.update(piece)
+                size_bytes += len(piece)
+                yield piece
+
+        unpacking = LayerUnpacking(root)
+        try:
+            with ReadAhead(hashed()) as ahead:
+                unpacking.unpack(ahead.read)
+                ahead.drain()
+            if not layer.diff_id.matches(hasher):
+                raise ContentError(
+                    f"layer {layer.blob.digest} is not the {layer.diff_id} that its image says"
+                )
+        except BaseException:
+            unpacking.close()
+            raise
+        return unpacking, size_bytes
+
+
+@contextmanager
+def _mount(
+    parent: Path, lowers: Sequence[str], target: Path, writable: tuple[Path, Path] | None
+) -> Iterator[None]:
+    mount_layers(parent, lowers, target, writable)
+    try:
+        yield
+    finally:
+        unmount(target)
+
+
+@contextmanager
+def _opened(directory: Path) -> Iterator[int]:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _remove_mount_points(upper: Path, lower: Path, paths: Sequence[str]) -> None:
+    with Directories(upper) as made, Directories(lower) as below:
+        for path in sorted(paths, key=len, reverse=True):
+            folder, _, name = path.strip("/").rpartition("/")
+            if name and not _exists(below, folder, name):
+                with suppress(FileNotFoundError, NotADirectoryError, OSError):
+                    parent = made.open(folder)
+                    status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+                    if stat.S_ISDIR(status.st_mode):
+                        made.forget()
+                        os.rmdir(name, dir_fd=made.open(folder))
+                    elif stat.S_ISREG(status.st_mode) and not status.st_size:
+                        os.unlink(name, dir_fd=parent)
+
+
+def _exists(directories: Directories, folder: str, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=directories.open(folder), follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
