@@ -103,6 +103,9 @@ def _files(written: Written) -> _Files:
         raise Malformed("a here-document is no destination: put the path last", destination)
     filled = {document.name: without_tabs(document) for document in written.documents}
     opened = {source: document.name for source in sources if (document := opened_by(source))}
+    for source, name in opened.items():
+        if name not in filled:
+            raise Malformed("this here-document stands in quotes, or behind some that are not closed", source)
     return _Files(
         tuple(source for source in sources if source not in opened),
         tuple(filled[opened[source]] for source in sources if source in opened),

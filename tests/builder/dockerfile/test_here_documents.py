@@ -104,6 +104,8 @@ def test_in_json_a_document_is_a_name() -> None:
         ("FROM a\nRUN <<EOF\nx\n", "a line with EOF alone must end it"),
         ("FROM a\nRUN <<EOF\nx\n EOF\n", "a line with EOF alone"),
         ("FROM a\nCOPY a <<EOF\nx\nEOF\n", "no destination"),
+        ("FROM a\nCOPY it's <<EOF /x\nEOF\n", "behind some that are not closed"),
+        ('FROM a\nCOPY "a <<EOF b" /x\n', "in quotes"),
     ],
 )
 def test_a_document_must_end_and_be_a_source(text: str, says: str) -> None:
