@@ -15,7 +15,9 @@ from agent.images.config_changes import apply_changes
 from agent.images.layer_facts import read_layer
 from agent.images.load import in_layer_form
 from agent.images.new_image import NewImage, make_image
+from agent.images.rooted_tar import rooted_tar
 from agent.images.tar_reader import PIECE_BYTES, Read
+from agent.store.staging import StagedBlob, Staging
 from agent.store.store import Store
 
 
@@ -33,7 +35,8 @@ def import_tar(
     store: Store, read: Read, name: Reference | None, options: ImportOptions, on_bytes: OnBytes = unseen
 ) -> Digest:
     """Its image ID. The tar may be compressed; read to its end, and kept as it came (bzip2 and xz apart, which layers
-    cannot have). Raises ContentError for what is no tar, InputError for a change that is none, DiskError."""
+    cannot have, and names that begin with a slash, which they lose). Raises ContentError for what is no tar, InputError
+    for a change that is none, DiskError."""
     runtime = apply_changes({}, options.changes)
     with store.staging() as staging:
         blob = staging.new()
@@ -43,7 +46,11 @@ def import_tar(
         blob.seal()
         if not blob.size:
             raise ContentError("there is nothing to import: the input is empty")
-        layer = in_layer_form(staging, blob, read_layer(blob.reader()))
+        facts = read_layer(blob.reader(), may_be_unrooted=True)
+        if not facts.is_rooted:
+            blob = _rooted(staging, blob)
+            facts = read_layer(blob.reader())
+        layer = in_layer_form(staging, blob, facts)
         now = time.time()
         comment = options.message or f"Imported from {options.source}"
         new = NewImage(
@@ -55,3 +62,11 @@ def import_tar(
             comment=comment,
         )
         return make_image(store, staging, new, name, now)
+
+
+def _rooted(staging: Staging, blob: StagedBlob) -> StagedBlob:
+    plain = staging.new()
+    rooted_tar(blob.reader(), plain.write)
+    plain.seal()
+    staging.drop(blob)
+    return plain

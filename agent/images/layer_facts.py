@@ -19,12 +19,14 @@ LAYER_TYPES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class LayerFacts:
-    """`diff_id`: the digest of the tar; `plain_bytes`: its size; `entries`: of its members."""
+    """`diff_id`: the digest of the tar; `plain_bytes`: its size; `entries`: of its members. `is_rooted`: no name begins
+    with a slash."""
 
     compression: Compression
     diff_id: Digest
     plain_bytes: int
     entries: int
+    is_rooted: bool = True
 
     @property
     def media_type(self) -> str:
@@ -32,8 +34,12 @@ class LayerFacts:
         return LAYER_TYPES[self.compression]
 
 
-def read_layer(read: Read, limits: BombLimits = DEFAULT_LIMITS) -> LayerFacts:
-    """Reads all of it. Raises ContentError for what is no tar, or one with names that lead out of the root."""
+def read_layer(
+    read: Read, limits: BombLimits = DEFAULT_LIMITS, *, may_be_unrooted: bool = False
+) -> LayerFacts:
+    """Reads all of it. Raises ContentError for what is no tar, or one with names that lead out of the root; names that
+    begin with a slash are among those, unless it `may_be_unrooted`: then that slash is the root.
+    """
     stream = open_plain(read, limits)
     hasher, plain_bytes = hashlib.sha256(), 0
 
@@ -44,15 +50,18 @@ def read_layer(read: Read, limits: BombLimits = DEFAULT_LIMITS) -> LayerFacts:
         plain_bytes += len(piece)
         return piece
 
-    reader, entries = TarReader(hashed), 0
+    reader, entries, is_rooted = TarReader(hashed), 0, True
     while (entry := reader.next_entry()) is not None:
         entries += 1
-        check_layer_name(entry.name)
-        if entry.kind is Kind.HARD_LINK:
-            safe_path(entry.link_name)
+        name, linked = entry.name, entry.link_name if entry.kind is Kind.HARD_LINK else ""
+        if may_be_unrooted and (name.startswith("/") or linked.startswith("/")):
+            name, linked, is_rooted = name.lstrip("/"), linked.lstrip("/"), False
+        check_layer_name(name)
+        safe_path(linked)
     while hashed(PIECE_BYTES):  # what stands behind the end belongs to the digest
         pass
-    return LayerFacts(stream.compression, Digest("sha256", hasher.hexdigest()), plain_bytes, entries)
+    diff_id = Digest("sha256", hasher.hexdigest())
+    return LayerFacts(stream.compression, diff_id, plain_bytes, entries, is_rooted)
 
 
 def check_layer_name(name: str) -> str:

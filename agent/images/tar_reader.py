@@ -139,7 +139,7 @@ def _entry(block: bytes, flag: bytes, extra: _Extra) -> TarEntry:
     if is_ustar and (prefix := _field(block[345:500])):
         name = prefix + b"/" + name
     name = extra.name if extra.name is not None else name
-    kind = _DATA_KINDS.get(flag) or _kind(flag)
+    kind = _DATA_KINDS.get(flag) or _kind(flag, name)
     if flag == b"\0" and name.endswith(b"/"):
         kind = Kind.DIRECTORY  # as tar wrote them before there was a flag
     magic = block[257:262] == b"ustar"
@@ -166,17 +166,23 @@ def _entry(block: bytes, flag: bytes, extra: _Extra) -> TarEntry:
     return entry
 
 
-def _kind(flag: bytes) -> Kind:
+def _kind(flag: bytes, name: bytes) -> Kind:
+    if flag == b"S":
+        raise _sparse(_decode(name))
     try:
         return Kind(flag)
     except ValueError:
         raise ContentError(f"tar has a member of the unsupported type {flag!r}") from None
 
 
+def _sparse(name: str) -> ContentError:
+    return ContentError(f"tar member {name[:200]!r} is sparse: make the tar without --sparse (-S)")
+
+
 def _with_pax(entry: TarEntry, pax: dict[str, bytes]) -> TarEntry:
     rest = dict(pax)
     if any(key.startswith("GNU.sparse.") for key in rest):
-        raise ContentError(f"tar member {entry.name[:200]!r} is sparse: make the tar without --sparse")
+        raise _sparse(_decode(rest.get("GNU.sparse.name", b"")) or entry.name)
     numbers = {key: _pax_number(rest.pop(key)) for key in _NUMERIC_PAX if key in rest}
     texts = {
         name: _decode(rest.pop(key))

@@ -1,10 +1,12 @@
 """import and commit beside the real Docker's and podman's: the same files of the same input."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agent.images.tar_entry import Kind
 from tests.clients.docker_engine import open_docker_engine
 from tests.clients.local_images import put_image
 from tests.clients.podman import Podman
@@ -54,6 +56,18 @@ def rich_root_tar(directory: Path) -> Path:
     return tar
 
 
+def absolute_root_tar(scratch: Path) -> Path:
+    """The same, as `tar -P` writes it."""
+    tar = scratch / "absolute.tar"
+    with tar.open("wb") as file:
+        for entry, data in lower_members():
+            link = f"/{entry.link_name}" if entry.kind is Kind.HARD_LINK else entry.link_name
+            absolute = replace(entry, name=f"/{entry.name.removeprefix('./')}", link_name=link)
+            file.write(absolute.encode() + data + bytes(entry.padding_bytes))
+        file.write(bytes(1024))
+    return tar
+
+
 @pytest.mark.real("docker")
 async def test_import_is_what_dockers_import_is(scratch: Path) -> None:
     tar = rich_root_tar(scratch)
@@ -75,6 +89,11 @@ async def test_import_is_what_dockers_import_is(scratch: Path) -> None:
         await engine.docker("import", *changes, tar, "root:1")
         theirs = await docker_tree(engine, "root:1", scratch / "docker-root.tar")
         shown = json.loads((await engine.docker("image", "inspect", "root:1")).stdout)[0]
+        absolute = absolute_root_tar(scratch)
+        await engine.docker("import", *changes, absolute, "root:absolute")
+        assert theirs == await docker_tree(engine, "root:absolute", scratch / "docker-absolute.tar")
+    await shoal.shoal("import", absolute, "root:absolute")
+    assert theirs == await shoal_tree(shoal, "root:absolute", scratch / "ours-absolute.tar")
     ours = json.loads((await shoal.shoal("inspect", "root:1")).stdout)[0]
     assert theirs == await shoal_tree(shoal, "root:1", scratch / "ours-root.tar")
     assert ours["RootFS"] == shown["RootFS"]

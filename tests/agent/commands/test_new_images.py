@@ -42,6 +42,32 @@ def test_a_tar_becomes_an_image_of_one_layer(shoal: LocalShell, pack: object) ->
     assert names_in(shoal, image_id) == ["bin", "bin/app", "etc", "etc/passwd"]
 
 
+def test_names_that_begin_with_a_slash_lose_it(shoal: LocalShell, tmp_path: Path) -> None:
+    """As `tar -cP` writes them."""
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/passwd").write_text("root")
+    (root / "etc/again").hardlink_to(root / "etc/passwd")
+    (root / "etc/link").symlink_to("/etc/passwd")
+    written = tmp_path / "root.tar"
+    with tarfile.open(written, "w", format=tarfile.PAX_FORMAT) as archive:
+        for name in ("etc", "etc/passwd", "etc/again", "etc/link"):
+            member = archive.gettarinfo(root / name, arcname=name)
+            member.name = f"/{name}"
+            if member.islnk():
+                member.linkname = f"/{member.linkname}"
+            with (root / "etc/passwd").open("rb") as content:
+                archive.addfile(member, content if member.isreg() else None)
+    shoal.run("import", str(written), "rooted:1")
+    directory = unpacked(shoal, "rooted:1", tmp_path / "back")
+    assert (directory / "etc/passwd").read_text() == "root"
+    assert (directory / "etc/again").stat().st_ino == (directory / "etc/passwd").stat().st_ino
+    assert str((directory / "etc/link").readlink()) == "/etc/passwd"
+    assert shoal.run("import", "-", stdin=tar(file("/../x", b"1")), code=7).stderr.count(
+        "outside of its root"
+    )
+
+
 def test_an_import_may_have_a_comment_and_no_name(shoal: LocalShell, tmp_path: Path) -> None:
     (tmp_path / "root.tar").write_bytes(_ROOT)
     image_id = shoal.json("import", "--json", "-m", "by hand", str(tmp_path / "root.tar"))["image_id"]
