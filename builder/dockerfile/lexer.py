@@ -12,6 +12,7 @@ from builder.dockerfile.shell_pattern import replaced, without_prefix, without_s
 from builder.dockerfile.white_space import WHITE_SPACE
 
 Lookup = Callable[[str], str | None]
+_MAX_DEPTH = 50  # an image's ONBUILD triggers are words of strangers
 _SPECIAL = "@*#?-$!0"  # POSIX's special parameters: one character names them
 
 
@@ -52,6 +53,7 @@ class Lexer:
     keep_unset: bool = False
     plain_quotes: bool = False
     position: int = 0
+    depth: int = 0
     named: set[str] = field(default_factory=set)
     needed: set[str] = field(default_factory=set)
 
@@ -69,6 +71,15 @@ class Lexer:
 
     def _until(self, stop: str, keep_escapes: bool) -> tuple[str, list[str]]:
         """Up to `stop`, which is consumed; "" is the end of the text."""
+        if self.depth > _MAX_DEPTH:
+            raise InputError(f"substitutions are nested more than {_MAX_DEPTH} deep")
+        self.depth += 1
+        try:
+            return self._scan(stop, keep_escapes)
+        finally:
+            self.depth -= 1
+
+    def _scan(self, stop: str, keep_escapes: bool) -> tuple[str, list[str]]:
         result, words = "", Words()
         while character := self._peek():
             if character == stop:

@@ -147,6 +147,8 @@ def test_patterns_cut_and_replace(word: str, result: str) -> None:
         ("'open", "single quote"),
         ('"open', "double quote"),
         (r"${NAME#\a}", "invalid pattern"),
+        ("${NOTHING:-" * 5000 + "}" * 5000, "nested more than 50 deep"),
+        ('"${NOTHING:-' * 5000, "nested more than 50 deep"),
     ],
 )
 def test_a_bad_word_says_what_is_wrong_with_it(word: str, says: str) -> None:
