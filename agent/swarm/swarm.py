@@ -372,8 +372,7 @@ class Swarm:
     def _free(self) -> int:
         if self.is_complete:
             return 0
-        taken = self._arrivals.incoming + (self._reading != 0 and self._slots > 1)
-        return max(self._slots - taken, 0)
+        return max(self._slots - self._arrivals.incoming, 0)
 
     def _could_be_late(self, missing: int) -> bool:
         """Nothing is left to ask for but the last few chunks."""

@@ -55,12 +55,15 @@ class _Limit:
         return self.running < int(self.limit)
 
     def on_completed(self, size: int, seconds: float, now: float) -> None:
-        fastest = self.fastest.get(size)
-        if fastest is None or seconds <= fastest.faded(now):
+        # Large ones are at least as fast, a byte, as small ones, whose latency weighs more.
+        known = [fast.faded(now) * size / other for other, fast in self.fastest.items() if other <= size]
+        fastest = min(known, default=seconds)
+        own = self.fastest.get(size)
+        if own is None or seconds <= own.faded(now):
             if len(self.fastest) >= _MOST_SIZES:
                 self.fastest.clear()
-            fastest = self.fastest[size] = _Fastest(seconds, now)
-        share = fastest.faded(now) / seconds
+            self.fastest[size] = _Fastest(seconds, now)
+        share = min(fastest / seconds, 1.0)
         self.last.append(share)
         if share >= _GROW_ABOVE:
             self.limit = min(self.limit + 1, self.most)
