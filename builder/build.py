@@ -26,9 +26,7 @@ from agent.settings.settings import Settings
 from agent.store.store import Store
 from builder.cache.cluster import Cluster, ClusterCache, Trust
 from builder.cache.local import LocalCache
-from builder.dockerfile.check import checked
 from builder.dockerfile.instructions import Dockerfile, Warning
-from builder.dockerfile.lint import lint
 from builder.dockerfile.parser import parse_dockerfile
 from builder.execution.images import BuiltImage, blobs_of, name_images, write_image
 from builder.execution.outputs import squash, write_output
@@ -101,7 +99,7 @@ async def build(
         with ExitStack() as held:
             for platform in request.platforms or (_this_machine(),):
                 plan = await _plan(request, read, platform, source, reporter)
-                warnings = checked(read.dockerfile, (*lint(read.dockerfile), *plan.warnings, *warnings))
+                warnings = tuple(dict.fromkeys((*warnings, *plan.warnings)))
                 shop = _workshop(request, around, read, area, snapshots, local, reporter)
                 solver = Solver(plan, shop)
                 held.callback(solver.close)
@@ -130,7 +128,7 @@ async def check(
         read = await _read(request, area, reporter, around.environment)
         source = ImageSource(around.store, around.pull, always_pull=request.pull)
         plan = await _plan(request, read, (request.platforms or (_this_machine(),))[0], source, reporter)
-        return read.dockerfile, checked(read.dockerfile, (*lint(read.dockerfile), *plan.warnings))
+        return read.dockerfile, plan.warnings
 
 
 # --- the parts ------------------------------------------------------------------------------------------------------
