@@ -192,6 +192,15 @@ class ClusterNames:
                 said = "tag deleted" if mine.deleted else "tag pushed"
                 _log.info(said, image=f"{mine.repository}:{mine.name}", digest=mine.digest)
 
+    async def wait_kept(self) -> None:
+        """Until what `on_kept` heard is on the disk."""
+
+        def pass_by() -> None:
+            with self._keeping:
+                pass
+
+        await self._hop(pass_by)
+
     def is_mine(self, name: PushedName) -> bool:
         """Is it there because of this node?"""
         return not name.deleted and name.writer == self._node

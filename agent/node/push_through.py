@@ -226,6 +226,7 @@ class PushThrough:
         """Is it what its name stands for, to all that this node can ask? Raises DiskError."""
         if not await self._hop(self._store.push_queue.is_queued, queued):
             return False
+        await self._names.wait_kept()  # it is queued before it is known
         record = (await self._names.find(_own(queued), queued.reference)).record
         return record is not None and not record.deleted and record.digest == queued.root.digest
 

@@ -1,6 +1,7 @@
 """What is pushed to the cluster goes on to a registry: whole, in order, over cuts and restarts; and is seen."""
 
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import trio
 
 from agent.commands.status_page import status_lines
 from agent.content.digest import Digest
+from agent.content.pushed import PushedName
 from agent.content.reference import CLUSTER_REGISTRY, Repository
 from agent.node.node import Node
 from agent.node.status import status_of
@@ -216,3 +218,18 @@ async def test_an_image_that_a_command_names_goes_on_as_well(tmp_path: Path) -> 
 def test_a_rule_for_all_leaves_out_nothing() -> None:
     rule = PushThroughRule("*", "registry.example/all")
     assert str(rule.target_of("team/app")) == "registry.example/all/team/app"
+
+
+async def test_a_push_that_is_looked_at_before_it_is_known_is_not_taken_for_outdone(tmp_path: Path) -> None:
+    async with open_upstream() as upstream, open_through(tmp_path, upstream) as (node, client):
+        put = node.store.pushed.put
+
+        def put_late(names: Iterable[PushedName]) -> None:
+            trio.from_thread.run_sync(node.push_through.wake)
+            time.sleep(0.1)  # in a thread: the queue is looked at meanwhile
+            put(names)
+
+        node.store.pushed.put = put_late  # type: ignore[method-assign]
+        await client.push(OTHER, "1")
+        await wait_done(node)
+        assert has(upstream, OTHER, "1")
