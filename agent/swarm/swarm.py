@@ -32,7 +32,7 @@ from enum import Enum
 from agent.content.chunk_map import ChunkMap
 from agent.content.chunk_set import ChunkSet
 from agent.content.digest import Digest
-from agent.swarm.actions import Action, Ban, Cancel, Forget, Reject, Request, Send
+from agent.swarm.actions import Action, Ban, Cancel, Forget, Reject, Request, Send, Tell
 from agent.swarm.arrivals import Arrivals
 from agent.swarm.bulletin import Bulletin, News
 from agent.swarm.claim_book import ClaimBook
@@ -160,10 +160,9 @@ class Swarm:
     def on_have(self, node: NodeId, chunks: ChunkSet, now: float) -> list[Action]:  # noqa: ARG002 (an event)
         """It wants less now: nothing follows from that."""
         peer = self._peers.get(node)
-        if peer is None:
-            return []
-        peer.have |= chunks.bits & self._all
-        peer.want &= ~chunks.bits
+        if peer is not None:
+            peer.have |= chunks.bits & self._all
+            peer.want &= ~chunks.bits
         return []
 
     def on_want(
@@ -175,12 +174,20 @@ class Swarm:
             return []
         if peer.silences:
             peer.on_heard()
-        if add:
+        if add.bits:
             peer.have &= ~add.bits
-        peer.want = (peer.want & ~drop.bits | add.bits) & self._all
+            peer.want = (peer.want & ~drop.bits | add.bits) & self._all
+        elif drop.bits:
+            peer.want &= ~drop.bits
         peer.free = 0 if node in self._take_only else free
         peer.urgent = urgent.bits & self._all
-        return self._serve(now) if free and self._uploads.has_room else []
+        return self._serve(now) if free and self._uploads.has_room and peer.want & self._have else []
+
+    def on_news(self, node: NodeId, news: Tell, now: float) -> list[Action]:
+        """HAVE and WANT at once, as a neighbour tells them."""
+        if news.have.bits:
+            self.on_have(node, news.have, now)
+        return self.on_want(node, news.add, news.drop, news.free, news.urgent, now)
 
     # ---- uploads
 

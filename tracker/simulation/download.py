@@ -153,8 +153,7 @@ class Download:
         """One event for all neighbours at the same distance: they hear it at the same moment."""
         node = self.node
         node.tells += 1
-        frames = 1 + bool(tell.have)
-        node.frames_sent += frames * len(self.neighbours)
+        node.frames_sent += (1 + bool(tell.have)) * len(self.neighbours)
         latencies = node.cluster.latencies
         for latency in latencies:
             if len(latencies) == 1 or any(link.latency == latency for link in self.neighbours.values()):
@@ -162,18 +161,12 @@ class Download:
 
     def _deliver(self, tell: actions.Tell, latency: float) -> None:
         me, now = self.node.id, self.node.clock.now
-        have, add, drop, free, urgent = tell.have, tell.add, tell.drop, tell.free, tell.urgent
-        has_news = bool(have)
         for link in list(self.neighbours.values()):
-            if link.latency != latency:
-                continue
-            other = link.one if link.two is self else link.two
-            swarm = other.swarm
-            if has_news:
-                swarm.on_have(me, have, now)
-            todo = swarm.on_want(me, add, drop, free, urgent, now)
-            if todo:
-                other.perform(todo)
+            if link.latency == latency:
+                other = link.one if link.two is self else link.two
+                todo = other.swarm.on_news(me, tell, now)
+                if todo:
+                    other.perform(todo)
 
     def _forget(self, action: actions.Forget) -> None:
         """Bytes are digests here: nothing is kept that could be thrown away."""
