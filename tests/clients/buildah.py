@@ -25,19 +25,21 @@ class Buildah:
     async def buildah(
         self, *arguments: str | Path, deadline_seconds: float = 120, check: bool = True
     ) -> Output:
-        environment = {
+        return await run(
+            "/usr/bin/buildah",
+            *arguments,
+            environment=self.environment(),
+            deadline_seconds=deadline_seconds,
+            check=check,
+        )
+
+    def environment(self) -> dict[str, str]:
+        return {
             "CONTAINERS_REGISTRIES_CONF": str(self.directory / "registries.conf"),
             "CONTAINERS_STORAGE_CONF": str(self.directory / "storage.conf"),
             "REGISTRY_AUTH_FILE": str(self.directory / "auth.json"),
             "BUILDAH_ISOLATION": "chroot",
         }
-        return await run(
-            "/usr/bin/buildah",
-            *arguments,
-            environment=environment,
-            deadline_seconds=deadline_seconds,
-            check=check,
-        )
 
     async def pull(self, reference: str, *options: str) -> Output:
         return await self.buildah("pull", *options, reference)
