@@ -114,6 +114,9 @@ class _PullBody:
             nursery.start_soon(self._report, sink)
             try:
                 await self._node.puller.pull(self._reference, self._platform, self._keep)
+                # Whoever asked may read the layout next.
+                if self._node.store.is_layout_behind:
+                    await trio.to_thread.run_sync(self._node.store.publish_layout)
             except ShoalError as error:
                 outcome = {"outcome": "failed", "error": str(error), "kind": type(error).__name__}
             nursery.cancel_scope.cancel()

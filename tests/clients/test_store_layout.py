@@ -33,6 +33,7 @@ async def test_skopeo_and_podman_read_a_tagged_image_from_the_store(scratch: Pat
     image = runnable_image([random_layer("one", 100_000)], kind="oci")
     with Store(scratch / "store") as store:
         store.put_tag(FISH, "latest", put(store, image), 1.0)
+        store.publish_layout()
         skopeo = Skopeo.in_directory(scratch / "skopeo")
         output = await skopeo.skopeo("inspect", f"oci:{store.root}:{REFERENCE}")
         assert json.loads(output.stdout)["Digest"] == str(image.manifest.digest)
@@ -51,5 +52,6 @@ async def test_skopeo_reads_the_platform_of_an_index_that_is_here(scratch: Path)
         with pytest.raises(CommandFailed):
             await skopeo.skopeo("inspect", f"oci:{store.root}:{REFERENCE}")
         put(store, image)
+        store.publish_layout()
         await skopeo.skopeo("copy", f"oci:{store.root}:{REFERENCE}", f"dir:{scratch / 'copy'}")
         assert (scratch / "copy" / "manifest.json").read_bytes() == b"".join(image.manifest.pieces())
