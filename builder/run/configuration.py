@@ -38,12 +38,12 @@ class Process:
 class Isolation:
     """network: the path of a network namespace; "" a new, empty one; None the machine's own.
 
-    cgroup: its path below each hierarchy; None where the runtime makes none. cgroup_namespace: only version 2 has it
+    cgroup: its path below each hierarchy. cgroup_namespace: only version 2 has it
     in a way that holds everywhere (hybrid hierarchies answer EINVAL).
     """
 
     network: str | None
-    cgroup: str | None
+    cgroup: str
     cgroup_namespace: bool
 
 
@@ -67,7 +67,7 @@ def runtime_configuration(
         "hostname": HOST_NAME,
         "mounts": [
             {"destination": m.target, "type": m.kind, "source": m.source, "options": list(m.options)}
-            for m in _last_of_each([*_own_mounts(security, isolation), *mounts])
+            for m in _last_of_each([*_own_mounts(security), *mounts])
         ],
         "linux": _linux(security, isolation),
     }
@@ -80,15 +80,13 @@ def process_environment(*groups: Sequence[tuple[str, str]]) -> tuple[tuple[str, 
 
 
 def _linux(security: Security, isolation: Isolation) -> dict[str, Any]:
-    insecure = not security.read_only_kernel
     result: dict[str, Any] = {
         "namespaces": _namespaces(isolation),
         "maskedPaths": list(security.masked_paths),
         "readonlyPaths": list(security.read_only_paths),
-        "resources": {"devices": [{"allow": insecure, "access": "rwm"}]},
+        "cgroupsPath": isolation.cgroup,
+        "resources": {"devices": [{"allow": not security.read_only_kernel, "access": "rwm"}]},
     }
-    if isolation.cgroup is not None:
-        result["cgroupsPath"] = isolation.cgroup
     if security.seccomp is not None:
         result["seccomp"] = security.seccomp
     return result
@@ -104,10 +102,10 @@ def _namespaces(isolation: Isolation) -> list[dict[str, str]]:
     return namespaces
 
 
-def _own_mounts(security: Security, isolation: Isolation) -> list[Mount]:
+def _own_mounts(security: Security) -> list[Mount]:
     harmless = ("nosuid", "noexec", "nodev")
     kernel = (*harmless, "ro") if security.read_only_kernel else harmless
-    mounts = [
+    return [
         Mount("/proc", "proc", "proc", harmless),
         Mount("/dev", "tmpfs", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")),
         Mount(
@@ -119,10 +117,8 @@ def _own_mounts(security: Security, isolation: Isolation) -> list[Mount]:
         Mount("/dev/shm", "tmpfs", "shm", (*harmless, "mode=1777", "size=65536k")),
         Mount("/dev/mqueue", "mqueue", "mqueue", harmless),
         Mount("/sys", "sysfs", "sysfs", kernel),
+        Mount("/sys/fs/cgroup", "cgroup", "cgroup", kernel),
     ]
-    if isolation.cgroup is not None:
-        mounts.append(Mount("/sys/fs/cgroup", "cgroup", "cgroup", kernel))
-    return mounts
 
 
 def _last_of_each(mounts: Sequence[Mount]) -> list[Mount]:

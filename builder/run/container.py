@@ -21,6 +21,7 @@ OnOutput = Callable[[Stream, bytes], None]
 
 _READ_BYTES = 64 * 1024
 _KILL_SECONDS = 10.0
+_POLL_SECONDS = 0.01
 _CLOSE_SECONDS = 60.0
 _DRAIN_SECONDS = 10.0
 
@@ -72,11 +73,16 @@ async def _forward(stream: trio.abc.ReceiveStream, name: Stream, on_output: OnOu
 
 
 async def _kill(process: trio.Process, container: PreparedContainer) -> None:
-    """The first process of the container takes all others with it, and the runtime clears up and ends."""
+    """The first process of the container takes all others with it, and the runtime clears up and ends.
+
+    A runtime that is still at making it is waited for: killed itself, it would leave a process that nobody knows of.
+    """
     with trio.CancelScope(shield=True):
         with trio.move_on_after(_KILL_SECONDS):
-            if container.kill():
-                await process.wait()
+            while process.returncode is None:
+                container.kill()
+                with trio.move_on_after(_POLL_SECONDS):
+                    await process.wait()
         if process.returncode is None:
             process.send_signal(signal.SIGKILL)
             await process.wait()

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ BUNDLE = "bundle"
 ALIVE = "alive"
 _RECORD = "container.json"
 _DELETE_SECONDS = 30.0
+_DIE_SECONDS = 5.0
+_DIE_POLL_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,7 @@ class Record:
 
 
 def write_record(work: Path, record: Record) -> None:
-    runtime = record.runtime
-    text = json.dumps(
-        {"container": record.container, "runtime": str(runtime.path), "cgroups": runtime.cgroups}
-    )
+    text = json.dumps({"container": record.container, "runtime": str(record.runtime.path)})
     (work / _RECORD).write_text(text)
 
 
@@ -52,8 +52,7 @@ def delete_container(bundle: Bundle, record: Record) -> None:
             timeout=_DELETE_SECONDS,
             check=False,
         )
-    if record.runtime.cgroups:
-        _remove_cgroups(record.container)
+    _remove_cgroups(record.container)
 
 
 def clean_up(work_root: Path) -> None:
@@ -88,7 +87,7 @@ def _read_record(work: Path) -> Record | None:
     """None for one that was cut short: then nothing was made yet."""
     try:
         values = json.loads((work / _RECORD).read_bytes())
-        return Record(str(values["container"]), Runtime(Path(values["runtime"]), bool(values["cgroups"])))
+        return Record(str(values["container"]), Runtime(Path(values["runtime"])))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -103,8 +102,18 @@ def _processes_of(container: str) -> Iterator[int]:
 
 
 def _remove_cgroups(container: str) -> None:
-    """A runtime that was killed leaves them."""
+    """A runtime that was killed leaves them, and perhaps a process that it had not written down yet."""
     cgroups = Path("/sys/fs/cgroup")
-    for hierarchy in (cgroups, *cgroups.iterdir()) if cgroups.is_dir() else ():
-        with contextlib.suppress(OSError):
-            (hierarchy / "shoal" / container).rmdir()
+    places = [cgroups, *cgroups.iterdir()] if cgroups.is_dir() else []
+    left = [path for place in places if (path := place / "shoal" / container).is_dir()]
+    deadline = time.monotonic() + _DIE_SECONDS
+    while left and time.monotonic() < deadline:
+        for path in left:
+            with contextlib.suppress(OSError):
+                for pid in (path / "cgroup.procs").read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        left = [path for path in left if path.is_dir()]
+        if left:
+            time.sleep(_DIE_POLL_SECONDS)

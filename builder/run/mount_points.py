@@ -45,7 +45,8 @@ class MountPoints:
         for number, new in enumerate(reversed(missing), start=1):
             with _KeptTimes(new.parent):
                 if is_directory or number < len(missing):
-                    new.mkdir(0o755)
+                    new.mkdir()
+                    new.chmod(0o755)  # whatever the umask: it stays where the RUN puts something in it
                 else:
                     new.touch(0o644)
             self._made.append(new)

@@ -72,7 +72,7 @@ class PreparedContainer:
                 c.Process(self.arguments, self._environment, operation.directory, user),
                 mounts,
                 security_of(operation.security),
-                c.Isolation(self._network.namespace, self._cgroup, unified_cgroups()),
+                c.Isolation(self._network.namespace, f"/shoal/{self.id}", unified_cgroups()),
             )
         )
 
@@ -82,13 +82,10 @@ class PreparedContainer:
         run = ("run", "--bundle", str(bundle.directory), "--pid-file", str(bundle.pid_file), self.id)
         return self._request.runtime.command(bundle.state, *log, *run)
 
-    def kill(self) -> bool:
-        """Whether there was a first process to kill."""
-        try:
+    def kill(self) -> None:
+        """The first process, if there is one yet."""
+        with contextlib.suppress(OSError, ValueError):
             os.kill(int(self._bundle.pid_file.read_text()), signal.SIGKILL)
-        except (OSError, ValueError):
-            return False
-        return True
 
     def close(self) -> None:
         """Raises OSError."""
@@ -99,10 +96,6 @@ class PreparedContainer:
             stack.callback(self._bundle.close)
             stack.callback(self._points.remove)
             stack.callback(delete_container, self._bundle, Record(self.id, self._request.runtime))
-
-    @property
-    def _cgroup(self) -> str | None:
-        return f"/shoal/{self.id}" if self._request.runtime.cgroups else None
 
     def _own_files(self) -> list[c.Mount]:
         operation = self._request.operation

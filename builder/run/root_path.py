@@ -45,14 +45,22 @@ def path_in_root(root: Path, path: str) -> Path:
 
 def read_in_root(root: Path, path: str) -> bytes | None:
     """A small regular file of the container; None where there is none. Raises RunError for one beyond reason."""
-    try:
-        fd = os.open(path_in_root(root, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None
-        content = file.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
+    content = read_start(path_in_root(root, path), _MOST_BYTES + 1)
+    if content is not None and len(content) > _MOST_BYTES:
         raise RunError(f"{path} of the image is larger than {_MOST_BYTES} bytes")
     return content
+
+
+def read_start(path: Path, most_bytes: int) -> bytes | None:
+    """Of a regular file; nothing else is waited for, or followed."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        with open(fd, "rb", closefd=False) as file:
+            return file.read(most_bytes)
+    finally:
+        os.close(fd)

@@ -1,6 +1,6 @@
 """`Runtime`: the OCI runtime that runs containers, runc or crun, and how it is called.
 
-runc comes first: BuildKit and Docker use it, and it knows hybrid cgroups, which crun 1.8 refuses.
+runc comes first: BuildKit and Docker use it, and it knows hybrid cgroups, which crun refuses.
 """
 
 import os
@@ -17,26 +17,24 @@ _KNOWN = ("runc", "crun")
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """`path`: the program. cgroups: whether it can make cgroups here; else containers run without their own."""
+    """`path`: the program."""
 
     path: Path
-    cgroups: bool = True
 
     def command(self, state: Path, *words: str) -> list[str]:
         """state: where the runtime keeps what runs; a directory of one container, so that no two meet."""
-        without = () if self.cgroups else ("--cgroup-manager=disabled",)
-        return [str(self.path), "--root", str(state), *without, *words]
+        return [str(self.path), "--root", str(state), *words]
 
 
 def find_runtime(
     environment: Mapping[str, str] | None = None, which: Callable[[str], str | None] = find_program
 ) -> Runtime:
-    """Raises RunError, which says what to install."""
+    """Raises RunError, which says what to install. `environment` names one that is meant, by name or path."""
     environment = os.environ if environment is None else environment
     chosen = environment.get(VARIABLE)
     for name in (chosen,) if chosen else _KNOWN:
         if found := which(name):
-            return Runtime(Path(found), cgroups=not (Path(found).name == "crun" and hybrid_cgroups()))
+            return Runtime(Path(found))
     if chosen:
         raise RunError(f"{VARIABLE} names the container runtime {chosen!r}, which is not there")
     raise RunError(
@@ -45,11 +43,6 @@ def find_runtime(
     )
 
 
-def hybrid_cgroups(cgroups: Path = Path("/sys/fs/cgroup")) -> bool:
-    """Version 1 hierarchies with version 2 beside them."""
-    return (cgroups / "unified").is_dir()
-
-
 def unified_cgroups(cgroups: Path = Path("/sys/fs/cgroup")) -> bool:
-    """Version 2 alone."""
+    """Version 2 alone: neither version 1 nor the hybrid of both."""
     return (cgroups / "cgroup.controllers").exists()

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from builder.run.errors import RunError
 from builder.run.prepared import PreparedContainer
-from builder.run.root_path import path_in_root
+from builder.run.root_path import path_in_root, read_start
 
 _PREFIXES = re.compile(
     r"^(runc run failed: |unable to start container process: |container_linux\.go:\d+: |"
     r"starting container process caused: )+"
 )
+_ELF_HEADER_BYTES = 20  # up to e_machine, all that is looked at
 _MACHINES = {
     3: "386",
     8: "mips",
@@ -67,25 +68,16 @@ def foreign_program(root: Path, program: str, search_path: str) -> str | None:
     else:
         candidates = [f"{directory}/{program}" for directory in search_path.split(":") if directory]
     for candidate in candidates:
-        header = _header(path_in_root(root, candidate))
+        header = read_start(path_in_root(root, candidate), _ELF_HEADER_BYTES)
         if header is not None:
             return _foreign(header)
     return None
 
 
 def _foreign(header: bytes) -> str | None:
-    if header[:4] != b"\x7fELF" or len(header) < 20:
+    if header[:4] != b"\x7fELF" or len(header) < _ELF_HEADER_BYTES:
         return None
     machine = int.from_bytes(header[18:20], "little" if header[5] == 1 else "big")
     name = _MACHINES.get(machine, f"ELF machine {machine}")
     native = _RUNS.get(os.uname().machine)
     return None if native is None or name in native else name
-
-
-def _header(path: Path) -> bytes | None:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb") as file:
-            return file.read(20)
-    except OSError:
-        return None

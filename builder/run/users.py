@@ -54,6 +54,18 @@ def find_user(text: str, passwd: bytes, group: bytes) -> User:
     return User(uid, gid, tuple(other for other in others if other != gid))
 
 
+def find_account(name: str, root: Path) -> User | None:
+    """By name alone, the first line; without groups. Raises RunError for a file beyond reason."""
+    entries = _accounts(read_in_root(root, "/etc/passwd") or b"")
+    return next((User(entry.uid, entry.gid) for entry in entries if entry.name == name), None)
+
+
+def find_group(name: str, root: Path) -> int | None:
+    """As find_account."""
+    entries = _group_lines(read_in_root(root, "/etc/group") or b"")
+    return next((entry.gid for entry in entries if entry.name == name), None)
+
+
 def _matching_accounts(name: str, passwd: bytes) -> Iterator[_Account]:
     number = _as_number(name)
     return (entry for entry in _accounts(passwd) if entry.name == name or entry.uid == number)

@@ -5,6 +5,7 @@ containers have; packets are forwarded only where a rule says so, as with docker
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import trio
 
 from agent.store.file_lock import try_lock
+from builder.run.errors import RunError
 from builder.run.left_behind import clean_up
+from builder.run.runtime import Runtime
 from tests.builder.run.small_root import Sandbox
+from tests.clients.scratch import mounts_below
 
 _MODULE = "tests.builder.run.network_world"  # __name__ is another one inside
 FAR = "198.51.100.2"
@@ -49,9 +54,11 @@ def _main(scenario: str, root: str, work: str) -> None:
         _do(f"nsenter --net=/proc/{far.pid}/ns/net ip link set far up")
         _do(f"ip route add default via {FAR}")
         _do("iptables -P FORWARD DROP")
-        before = _state()
+        scratch = Path(work).parent
+        before = _state(scratch)
         globals()[scenario](Sandbox(Path(root), Path(work)))
-        assert _state() == before, f"{_state()} was left, {before} was there"
+        after = _state(scratch)
+        assert after == before, f"{after} was left, {before} was there"
     finally:
         far.kill()
         far.wait()
@@ -76,6 +83,32 @@ def two_at_a_time(sandbox: Sandbox) -> None:
     assert sandbox.said != other.said
 
 
+def cancelled_at_any_time(sandbox: Sandbox) -> None:
+    async def cancel_after(seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            await _run(sandbox, "sleep 1001")
+
+    for milliseconds in (0, 1, 2, 4, 8, 12, 16, 20, 25, 30, 35, 40, 50, 60, 80, 120):
+        trio.run(cancel_after, milliseconds / 1000)
+
+
+def with_crun(sandbox: Sandbox) -> None:
+    """On a machine with cgroups of version 2 alone; there is no capability here for crun to confine devices."""
+    _do("umount --lazy /sys/fs/cgroup")
+    _do("mount -t cgroup2 cgroup2 /sys/fs/cgroup")
+    program = sandbox.work.with_name("crun")
+    program.write_text('#!/bin/sh\nexec crun --cgroup-manager=disabled "$@"\n')
+    program.chmod(0o755)
+    sandbox.runtime = Runtime(program)
+    status = trio.run(_run, sandbox, f"nc {FAR} 80; id -u; pwd; echo $HOME; exit 5")
+    assert (status, sandbox.said) == (5, "far\n0\n/\n/root"), (status, sandbox.stdout, sandbox.stderr)
+    assert sandbox.stderr == b""
+    with pytest.raises(RunError, match="nothere"):
+        trio.run(sandbox.execute, ("nothere",))
+    cancelled_at_any_time(sandbox)
+    _do("umount /sys/fs/cgroup")
+
+
 def is_killed(sandbox: Sandbox) -> None:
     """The build dies at once, while its container runs; a later one finds what it left."""
     words = [sys.executable, "-m", _MODULE, "_sleep", str(sandbox.root), str(sandbox.work)]
@@ -92,6 +125,31 @@ def is_killed(sandbox: Sandbox) -> None:
     (sandbox.work / "build").rmdir()
 
 
+def killed_at_any_time(sandbox: Sandbox) -> None:
+    for milliseconds in (2, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 80):
+        child = os.fork()
+        if child == 0:
+            _sleep(Sandbox(sandbox.root, sandbox.work))
+            os._exit(0)
+        time.sleep(milliseconds / 1000)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        _wait_until_free(sandbox.work / "build/alive")
+        clean_up(sandbox.work)
+        left = [path.name for path in sandbox.work.rglob("*") if path.is_file() and path.name != "alive"]
+        assert left == [], left
+        shutil.rmtree(sandbox.work / "build", ignore_errors=True)
+
+
+def _wait_until_free(lock: Path) -> None:
+    """A process that was just being started may still hold what its parent held."""
+    while lock.exists():
+        if (fd := try_lock(lock, create=False)) is not None:
+            os.close(fd)
+            return
+        time.sleep(0.005)
+
+
 def _sleep(sandbox: Sandbox) -> None:
     build = sandbox.work / "build"
     (build / "step").mkdir(parents=True)
@@ -106,15 +164,15 @@ async def _run(sandbox: Sandbox, text: str) -> int:
     return await sandbox.run(text, network="default")
 
 
-def _state() -> list[str]:
+def _state(scratch: Path) -> list[str]:
     rules = subprocess.run(["iptables", "-S"], check=True, capture_output=True, text=True).stdout
     nat = subprocess.run(["iptables", "-t", "nat", "-S"], check=True, capture_output=True, text=True).stdout
     links = subprocess.run(["ip", "-brief", "link"], check=True, capture_output=True, text=True).stdout
-    mounts = Path("/proc/self/mounts").read_text()
+    mounts = mounts_below(scratch)
     sleeping = [str(pid) for pid in Path("/proc").glob("[0-9]*/cmdline") if b"\x001001\x00" in _read(pid)]
     records = [str(path) for path in Path("/run/shoal").rglob("*") if path.is_file()]
     names = [line.split()[0] for line in links.splitlines()]
-    return [*rules.splitlines(), *nat.splitlines(), *names, *mounts.splitlines(), *sleeping, *records]
+    return [*rules.splitlines(), *nat.splitlines(), *names, *mounts, *sleeping, *records]
 
 
 def _read(path: Path) -> bytes:

@@ -12,7 +12,7 @@ from builder.run.request import ContainerRequest, ResolvedMount
 from builder.run.runtime import Runtime, find_runtime
 
 _APPLETS = (
-    "sh cat chmod cp echo env grep head id ip ls mkdir mount nc nslookup ping printf pwd rm sleep stat touch tr",
+    "sh cat chmod cp echo env grep head id ip ls mkdir mount nc nslookup ping printf pwd rm sleep sort stat touch tr",
     "true wget",
 )
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nbuilder:x:1000:1001::/home/builder:/bin/sh\n"

@@ -18,3 +18,16 @@ def test_containers_side_by_side_have_addresses_of_their_own(sandbox: Sandbox) -
 
 def test_what_a_killed_build_left_is_ended_and_taken_away(sandbox: Sandbox) -> None:
     network_world.in_a_world(network_world.is_killed, sandbox)
+
+
+def test_nothing_is_left_whenever_a_run_is_cancelled(sandbox: Sandbox) -> None:
+    network_world.in_a_world(network_world.cancelled_at_any_time, sandbox)
+
+
+@pytest.mark.real("crun")
+def test_crun_does_the_same(sandbox: Sandbox) -> None:
+    network_world.in_a_world(network_world.with_crun, sandbox)
+
+
+def test_nothing_is_left_whenever_a_build_is_killed(sandbox: Sandbox) -> None:
+    network_world.in_a_world(network_world.killed_at_any_time, sandbox)
