@@ -232,7 +232,6 @@ def _workshop(
     local: LocalCache,
     reporter: Reporter,
 ) -> Workshop:
-    recipe = recipe_for(request.compression)
     cluster = None
     if around.cluster is not None and not request.keep_times:
         cluster = ClusterCache(around.cluster[0], around.store, around.cluster[1])
@@ -246,8 +245,9 @@ def _workshop(
         area=area,
         mounts=around.home / "mounts",
         reporter=reporter,
-        recipe=recipe,
-        salt=f"{request.compression} {'real times' if request.keep_times else ''}",
+        recipe=recipe_for(request.compression),
+        quick=recipe_for("zstd", 1),
+        salt="real times" if request.keep_times else "",
         secrets=request.secrets,
         ssh=request.ssh,
         environment=around.environment,

@@ -13,6 +13,7 @@ from builder.execution.run_mounts import open_mounts
 from builder.execution.step_failure import LastLines, StepFailed
 from builder.execution.workshop import Workshop
 from builder.layers.copying import CopySource, copy_into, make_directory
+from builder.layers.recipes import Recipe
 from builder.layers.snapshots import WorkingTree
 from builder.plan.cache_keys import is_independent
 from builder.plan.layer import Chain, Layer
@@ -23,7 +24,9 @@ from builder.run.request import ContainerRequest
 from builder.run.runtime import find_runtime
 
 
-async def carry_out(shop: Workshop, inputs: Inputs, step: Step, base: Chain, task: Task) -> Layer | None:
+async def carry_out(
+    shop: Workshop, inputs: Inputs, step: Step, base: Chain, recipe: Recipe, task: Task
+) -> Layer | None:
     """None where nothing changed. Raises StepFailed where a command fails, and whatever else fails as a ShoalError."""
     operation = step.operation
     # A linked copy is a layer of its own, whatever is below.
@@ -38,7 +41,7 @@ async def carry_out(shop: Workshop, inputs: Inputs, step: Step, base: Chain, tas
                 await trio.to_thread.run_sync(make_directory, tree.path, operation)
         epoch = None if shop.keep_times else step.epoch
         layer = await trio.to_thread.run_sync(
-            lambda: shop.snapshots.finish(tree, own, recipe=shop.recipe, epoch=epoch)
+            lambda: shop.snapshots.finish(tree, own, recipe=recipe, epoch=epoch)
         )
     if layer is None or layer.created is not None:
         return layer

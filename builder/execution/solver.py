@@ -3,10 +3,13 @@
 Keys come first. A step's definition key follows from those of its inputs, so all are known before anything runs, and
 what a known result stands for is not even looked at: its sources may be gone. Where nobody knows it the inputs are
 made, and the step is looked up once more by what its inputs really came to (content key). Only then it is carried out.
+Results are known by what they are and not by how their layer is packed: one that another step alone has read so far is
+packed anew where it becomes the image's.
 Invariant: a result is used or told only when its layer is in the store; the layers that the build needs are held.
 """
 
 import hashlib
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -14,10 +17,10 @@ import trio
 
 from agent.content.errors import ContentError, ShoalError
 from builder.cache.record import CachedResult
-from builder.execution.carry_out import carry_out
 from builder.execution.inputs import Inputs
 from builder.execution.step_failure import StepFailed
 from builder.execution.workshop import Workshop
+from builder.layers.recompression import recompressed
 from builder.plan.cache_keys import content_key, definition_key, layers_key, selections
 from builder.plan.layer import Chain, Layer
 from builder.plan.plan import Plan
@@ -53,6 +56,7 @@ class Solver:
         self._shop = shop
         self._nodes = [_Node(step) for step in plan.steps]
         self._inputs = Inputs(shop, lambda number: self._nodes[number].chain)
+        self._of_image = set(self._down_from(plan.target))
         self._held = ExitStack()
         self._failure: ShoalError | None = None
         self._cached = 0
@@ -73,6 +77,11 @@ class Solver:
 
     def close(self) -> None:
         self._held.close()
+
+    def _down_from(self, number: int | None) -> Iterator[int]:
+        while number is not None:
+            yield number
+            number = self._plan.steps[number].base
 
     # --- what is known ------------------------------------------------------------------------------------------
 
@@ -172,8 +181,17 @@ class Solver:
             result = await self._made(node, base)
         else:
             self._show_cached(step)
-        node.layer = result.layer
-        node.chain = base if result.layer is None else (*base, result.layer)
+        node.layer = await self._packed(step, result)
+        node.chain = base if node.layer is None else (*base, node.layer)
+
+    async def _packed(self, step: Step, result: CachedResult) -> Layer | None:
+        layer, recipe = result.layer, self._shop.recipe
+        if layer is None or step.number not in self._of_image or layer.blob.media_type == recipe.media_type:
+            return layer
+        packed = await trio.to_thread.run_sync(recompressed, self._shop.store, layer, recipe)
+        self._held.enter_context(self._shop.store.holding([packed.blob.digest]))
+        self._shop.local.put([CachedResult(result.key, packed)], shareable=_is_shareable(step))
+        return packed
 
     async def _made(self, node: _Node, base: Chain) -> CachedResult:
         step = node.step
@@ -194,11 +212,16 @@ class Solver:
         return results[0]
 
     async def _done(self, step: Step, base: Chain) -> Layer | None:
+        from builder.execution.carry_out import (
+            carry_out,
+        )  # containers and trees, which a known result needs not
+
         reporter = self._shop.reporter
+        recipe = self._shop.recipe if step.number in self._of_image else self._shop.quick
         async with self._shop.limiter:
             task = reporter.start(step.title)
             try:
-                layer = await carry_out(self._shop, self._inputs, step, base, task)
+                layer = await carry_out(self._shop, self._inputs, step, base, recipe, task)
             except ShoalError as error:
                 reporter.end(task, "failed", str(error).partition("\n")[0])
                 raise error if isinstance(error, StepFailed) else StepFailed(step, error) from None

@@ -23,6 +23,7 @@ class Workshop:
     """contexts: by name, None the main one. mounts: where cache mounts live. cluster None: nobody to share with.
 
     secrets: by id. ssh: by id, an agent's socket. allow_insecure: whether `--security=insecure` was granted.
+    recipe: of the image's layers; quick: of those that only other steps read, where the smallest is not worth its time.
     environment: PATH, HOME and so on of the caller, for git. salt: what a result depends on beside its step.
     """
 
@@ -36,6 +37,7 @@ class Workshop:
     mounts: Path
     reporter: Reporter
     recipe: Recipe
+    quick: Recipe
     salt: str
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     ssh: Mapping[str, Path] = field(default_factory=dict)
