@@ -14,6 +14,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import trio
@@ -46,6 +47,11 @@ class Host:
 
     namespace: str
     address: str
+
+    @property
+    def hardware_address(self) -> str:
+        """Made of its address; the first byte says that no manufacturer gave it."""
+        return "02:00:" + IPv4Address(self.address).packed.hex(":")
 
     async def run(self, *command: str | Path, deadline_seconds: float = 60, check: bool = True) -> Output:
         inside: list[str | Path] = ["ip", "netns", "exec", self.namespace, *command]
@@ -84,6 +90,7 @@ async def open_namespaces(
         await _make_hub(hub, hub_shape)
         for number, (node, own) in enumerate(zip(nodes, shapes, strict=True), 1):
             await _make_node(hub, node, f"link{number}", own)
+        await _introduce([hub, *nodes])
         yield Namespaces(hub, nodes)
     finally:
         with trio.CancelScope(shield=True):
@@ -107,8 +114,22 @@ async def _make_node(hub: Host, node: Host, link: str, shape: Shape | None) -> N
     await _attach(hub, node, link, shape)
 
 
+async def _introduce(hosts: Sequence[Host]) -> None:
+    """Everybody's hardware address, to everybody. The kernel's table of neighbours is one for all namespaces and holds
+    1,024 that it has found out by itself (gc_thresh3): with 32 hosts that know each other it is full, and connections
+    wait for seconds. What is told counts no more than on machines of their own."""
+    for host in hosts:
+        others = [
+            f"neigh replace {one.address} lladdr {one.hardware_address} nud permanent dev eth0"
+            for one in hosts
+            if one is not host
+        ]
+        await run("ip", "-n", host.namespace, "-batch", "-", stdin="\n".join(others).encode())
+
+
 async def _attach(hub: Host, host: Host, link: str, shape: Shape | None) -> None:
     await _ip(hub, "link", "set", link, "master", "lan", "up")
+    await _ip(host, "link", "set", "eth0", "address", host.hardware_address)
     await _ip(host, "addr", "add", f"{host.address}/24", "dev", "eth0")
     await _ip(host, "link", "set", "eth0", "up")
     if shape:
