@@ -6,7 +6,7 @@ matter.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -203,7 +203,7 @@ class SwarmSession:
     def _perform(self, action: actions.Action) -> None:
         match action:
             case actions.Tell():
-                self._tell(action)
+                self._tell(action, list(self._neighbours))
             case actions.Offer(peer, index, vouch):
                 self._send(peer, wire.Offer(self.channel, index, vouch))
             case actions.Request(peer, index, expected):
@@ -218,6 +218,8 @@ class SwarmSession:
             case actions.Cancel(peer, index):
                 self._unexpect(peer, index)
                 self._send(peer, wire.Cancel(self.channel, index))
+            case actions.TellOne(peer, news):
+                self._tell(news, [peer])
             case actions.Forget(chunks):
                 if self.sink is not None:
                     self.sink.on_forget(chunks)
@@ -253,8 +255,8 @@ class SwarmSession:
         else:
             self.perform(self.swarm.on_offer(node, offer.index, offer.vouch, now))
 
-    def _tell(self, tell: actions.Tell) -> None:
-        """Encoded once, whatever the number of neighbours; usually a single frame."""
+    def _tell(self, tell: actions.Tell, peers: Iterable[NodeId]) -> None:
+        """Encoded once, whatever the number of peers; usually a single frame."""
         have, adds, drops = _parts(tell.have), _parts(tell.add), _parts(tell.drop)
         frames = [wire.encode_frame(wire.Have(self.channel, part)) for part in have[1:]]
         for number in range(max(len(adds), len(drops), 1)):
@@ -264,8 +266,10 @@ class SwarmSession:
             want = wire.Want(self.channel, add, drop, tell.free, tuple(tell.urgent), had)
             frames.append(wire.encode_frame(want))
         encoded = b"".join(frames)
-        for neighbour in self._neighbours.values():
-            neighbour.link.send_encoded(encoded)
+        for peer in peers:
+            neighbour = self._neighbours.get(peer)
+            if neighbour is not None:
+                neighbour.link.send_encoded(encoded)
 
 
 def _within(indices: tuple[int, ...], count: int) -> ChunkSet:

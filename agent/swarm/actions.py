@@ -64,6 +64,14 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
+class TellOne:
+    """Tell this peer alone."""
+
+    peer: NodeId
+    news: Tell
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """These chunks turned out wrong: throw their bytes away."""
 
@@ -82,4 +90,4 @@ class Ban:
     reason: str
 
 
-Action = Offer | Request | Reject | Send | Cancel | Tell | Forget | Ban
+Action = Offer | Request | Reject | Send | Cancel | Tell | TellOne | Forget | Ban

@@ -4,7 +4,8 @@ Invariant: a neighbour never goes on believing that we want less, or have less r
 view differ from what was told: it dropped a want of ours by itself (our "yes" or "no" to its offer), it heard our
 INTEREST between two batches, or it gave up on us. So a chunk that is wanted *again*, and room that appears *again*,
 are always told, even where the last batch said the same. (Believing that we want more than we do costs one declined
-offer.) Changes are told in batches, to all neighbours alike.
+offer.) Changes are told in batches, to all neighbours alike; a batch is about as long as a chunk takes to come
+(0.02, 0.04, ..., 0.32 seconds), so that what news costs does not depend on how slow the lines are.
 """
 
 from typing import NamedTuple
@@ -13,11 +14,7 @@ from agent.content.chunk_set import ChunkSet
 from agent.swarm.actions import Tell
 
 _NEVER = float("-inf")
-_LATE_FACTOR = (
-    10  # a node that is late at its own timers has more to do than it can: it tells so much less often
-)
-_LONGEST_SECONDS = 1.0
-_PROMPT_SECONDS = 0.005
+_MOST_DOUBLINGS = 4
 
 
 class News(NamedTuple):
@@ -36,7 +33,6 @@ class Bulletin:
         self._doubted = 0
         self._room_doubted = False
         self._least_seconds = self._batch_seconds = batch_seconds
-        self._is_held = False
         self._told_at = _NEVER
 
     def doubt(self, bits: int) -> None:
@@ -66,33 +62,32 @@ class Bulletin:
     def tell(self, now: float) -> Tell | None:
         """The next batch of what was observed, where one is due."""
         news = self._seen
-        open_at = self._open_at()
-        if not self._is_news(news):
+        if now < self.due:
             return None
-        if now < open_at:
-            self._is_held = True
-            return None
-        self._keep_up(now - open_at if self._is_held else 0.0)
         told, doubted = self._told, self._doubted
         self._told, self._told_at = news, now
         self._doubted, self._room_doubted = 0, False
+        have = news.have & ~told.have
+        self._keep_pace(have.bit_count())
         return Tell(
-            have=ChunkSet(news.have & ~told.have),
+            have=ChunkSet(have),
             add=ChunkSet(news.want & (~told.want | doubted)),
             drop=ChunkSet(told.want & ~news.want & ~news.have),
             free=news.free,
             urgent=ChunkSet(news.urgent),
         )
 
-    def _keep_up(self, late_seconds: float) -> None:
-        """Where many nodes share a processor, or one has very many swarms, news must not be what it is busy with."""
-        self._is_held = False
-        wanted = late_seconds * _LATE_FACTOR if late_seconds > _PROMPT_SECONDS else 0.0
-        self._batch_seconds = max(self._least_seconds, min(wanted, _LONGEST_SECONDS), self._batch_seconds / 2)
+    def _keep_pace(self, gained: int) -> None:
+        """By what came since the last batch: about one chunk is right."""
+        if gained == 0:
+            longest = self._least_seconds * (1 << _MOST_DOUBLINGS)
+            self._batch_seconds = min(self._batch_seconds * 2, longest)
+        elif gained > 1:
+            self._batch_seconds = max(self._batch_seconds / 2, self._least_seconds)
 
     def _open_at(self) -> float:
-        """All swarms of a node tell at the same moments, so that a neighbour in several of them gets one packet and
-        wakes up once."""
+        """All swarms of a node tell at the same moments (their batches are doublings of one time), so that a
+        neighbour in several of them gets one packet and wakes up once."""
         if self._told_at == _NEVER:
             return _NEVER
         seconds = self._batch_seconds

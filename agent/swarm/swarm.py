@@ -38,13 +38,14 @@ from agent.swarm.bulletin import Bulletin, News
 from agent.swarm.claim_book import ClaimBook
 from agent.swarm.peer_record import PeerRecord
 from agent.swarm.policy import SwarmPolicy
+from agent.swarm.room_news import RoomNews
 from agent.swarm.slots import slots
+from agent.swarm.standstill import Standstill
 from agent.swarm.uploads import Uploads
 from agent.wire.node_id import NodeId
 from agent.wire.vouch import Notary, Vouch
 
 _BELIED = "vouched for a chunk that the registry belies"
-_MOST_RENEWALS_DOUBLED = 4
 
 
 class ChunkState(Enum):
@@ -81,8 +82,8 @@ class Swarm:
         self._uploads = Uploads(chunks, policy, rng)
         _, self._slots = slots(policy, chunks)
         self._urgent = 0
-        self._moved_at: float | None = None
-        self._renewals = 0
+        self._standstill = Standstill(policy.renew_seconds)
+        self._room_news = RoomNews(rng)
         self._bulletin = Bulletin(self._news(float("-inf")), policy.batch_seconds)
 
     # ---- what is so now
@@ -241,7 +242,7 @@ class Swarm:
             lies = [] if reason else self._unvouched_offer(index, vouch)
             return [Reject(node, index, reason or "unvouched"), *lies, *self._settle(now)]
         self._arrivals.start(index, node, expected, now)
-        self._on_moved(now)
+        self._standstill.on_moved(now)
         peer.receiving.add(index)
         return [Request(node, index, expected), *self._settle(now)]
 
@@ -255,7 +256,7 @@ class Swarm:
     def on_verified(self, index: int, chunk: bytes, sender: NodeId | None, now: float) -> list[Action]:
         """The chunk is checked and on disk. `chunk` is its BLAKE3-256; `sender` None: we read it from the registry."""
         actions = self._cancel(index)
-        self._on_moved(now)
+        self._standstill.on_moved(now)
         if sender is not None and self.claims.is_belied(index, chunk):
             kept = self._have >> index & 1  # a second source of what we have
             return [*actions, *([] if kept else [Forget(ChunkSet(1 << index))]), *self._settle(now)]
@@ -293,7 +294,7 @@ class Swarm:
     def on_reading(self, chunks: ChunkSet, now: float) -> list[Action]:
         """We read these from the registry now: what of them is missing need not come from elsewhere."""
         self._reading |= chunks.bits & self._all & ~self._have
-        self._on_moved(now)
+        self._standstill.on_moved(now)
         return self._settle(now)
 
     def on_read_ended(self, chunks: ChunkSet, now: float) -> list[Action]:
@@ -363,8 +364,7 @@ class Swarm:
         self._uploads.expire(self._peers, now)
         if now >= self._renew_at():
             self._bulletin.doubt(self._all)
-            self._moved_at = now
-            self._renewals += 1
+            self._standstill.on_renewed(now)
         return self._settle(now)
 
     # ---- inside
@@ -429,26 +429,21 @@ class Swarm:
 
     def _renew_at(self) -> float:
         """When neighbours are told everything anew, because nothing moves though we want something."""
-        if self._arrivals.bits or self._moved_at is None or not self._peers or not self._missing():
-            return float("inf")
-        return self._moved_at + self._policy.renew_seconds * (
-            1 << min(self._renewals, _MOST_RENEWALS_DOUBLED)
-        )
-
-    def _on_moved(self, now: float) -> None:
-        self._moved_at = now
-        self._renewals = 0
+        is_still = not self._arrivals.bits and self._peers and self._missing()
+        return self._standstill.renew_at if is_still else float("inf")
 
     def _settle(self, now: float) -> list[Action]:
         """After every event: use free upload slots, tell what changed (batched)."""
-        if self._moved_at is None:
-            self._moved_at = now
+        self._standstill.begin(now)
         self._bulletin.observe(self._news(now))
         actions = self._serve(now)
         if self._peers:
             tell = self._bulletin.tell(now)
             if tell is not None:
-                actions.append(tell)
+                self._room_news.on_told(tell.free)
+                return [*actions, tell]
+            urgent = self._urgent & ~self._have
+            actions += self._room_news.tell(self._free(), self._missing(), urgent, self._peers.values())
         return actions
 
     def _serve(self, now: float) -> list[Action]:

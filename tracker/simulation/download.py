@@ -159,6 +159,11 @@ class Download:
             if len(latencies) == 1 or any(link.latency == latency for link in self.neighbours.values()):
                 node.clock.after(latency, self._deliver, tell, latency)
 
+    def _tell_one(self, action: actions.TellOne) -> None:
+        link = self.neighbours.get(action.peer)
+        if link is not None:
+            self._post(action.peer, link.other(self).on_news, self.node.id, action.news)
+
     def _deliver(self, tell: actions.Tell, latency: float) -> None:
         me, now = self.node.id, self.node.clock.now
         for link in list(self.neighbours.values()):
@@ -206,6 +211,10 @@ class Download:
         if link.is_open:
             self._expected.pop((peer, index), None)
             self.perform(self.swarm.on_reject(peer, index, reason, self.node.clock.now))
+
+    def on_news(self, link: Link, peer: NodeId, news: actions.Tell) -> None:
+        if link.is_open:
+            self.perform(self.swarm.on_news(peer, news, self.node.clock.now))
 
     def on_cancel(self, link: Link, peer: NodeId, index: int) -> None:
         if link.is_open:
@@ -385,6 +394,7 @@ _PERFORM: dict[type, Callable[[Download, Any], None]] = {
     actions.Send: Download._send,
     actions.Cancel: Download._cancel,
     actions.Tell: Download._tell,
+    actions.TellOne: Download._tell_one,
     actions.Forget: Download._forget,
     actions.Ban: Download._ban,
 }

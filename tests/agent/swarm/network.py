@@ -143,6 +143,8 @@ class Node:
             case actions.Tell():
                 for peer in list(self.links):
                     network.post(self, peer, lambda node, now: node.on_tell(self.id, action, now))
+            case actions.TellOne(peer, news):
+                network.post(self, peer, lambda node, now: node.on_tell(self.id, news, now))
             case actions.Forget(chunks):
                 for index in chunks:
                     self.content.pop(index, None)
@@ -177,9 +179,7 @@ class Node:
         self.perform(self.swarm.on_sent(peer, index, now))
 
     def on_tell(self, peer: NodeId, tell: actions.Tell, now: float) -> None:
-        if tell.have:
-            self.perform(self.swarm.on_have(peer, tell.have, now))
-        self.perform(self.swarm.on_want(peer, tell.add, tell.drop, tell.free, tell.urgent, now))
+        self.perform(self.swarm.on_news(peer, tell, now))
 
     # ---- chunk bytes
 
