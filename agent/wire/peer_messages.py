@@ -28,7 +28,7 @@ from agent.wire.shape import (
 )
 from agent.wire.vouch import SIGNATURE_BYTES, VOUCH, Vouch
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2  # 2: blobs of 16 to 256 MiB are cut into larger chunks
 MAX_FRAME_BYTES = 192 * 1024  # an INTEREST with two full bitmaps, a WANT with four full lists
 MAX_SEGMENT_BYTES = 256 * 1024
 LENGTH_BYTES = 4

@@ -42,7 +42,7 @@ def test_a_blob_has_about_a_thousand_chunks_unless_limits_say_otherwise(size: in
     chunks = ChunkMap.of(size)
     if chunks.chunk_bytes < LARGEST_CHUNK_BYTES:
         assert chunks.count <= 1025
-    if chunks.chunk_bytes > 256 * KIB:
+    if chunks.chunk_bytes > 512 * KIB:
         assert chunks.count > 500
     if chunks.chunk_bytes > SMALLEST_CHUNK_BYTES:
         assert chunks.count > 32
@@ -63,8 +63,8 @@ def test_a_larger_blob_has_no_smaller_chunks(one: int, other: int) -> None:
         (64 * KIB + 1, 64 * KIB, 2),
         (4 * MIB, 64 * KIB, 64),
         (16 * MIB, 256 * KIB, 64),
-        (20 * MIB, 256 * KIB, 80),
-        (256 * MIB, 256 * KIB, 1024),
+        (20 * MIB, 512 * KIB, 40),
+        (256 * MIB, 512 * KIB, 512),
         (300 * MIB, 512 * KIB, 600),
         (2 * GIB, 2 * MIB, 1024),
         (4 * GIB, 4 * MIB, 1024),
