@@ -56,11 +56,15 @@ async def _carry_out(container: PreparedContainer, on_output: OnOutput) -> int:
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_forward, process.stdout, "stdout", on_output)
-            nursery.start_soon(_forward, process.stderr, "stderr", on_output)
-            status = await process.wait()
-            nursery.cancel_scope.deadline = trio.current_time() + _DRAIN_SECONDS
+        async with trio.open_nursery() as agents:
+            for agent in container.agents:
+                agents.start_soon(agent.serve)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_forward, process.stdout, "stdout", on_output)
+                nursery.start_soon(_forward, process.stderr, "stderr", on_output)
+                status = await process.wait()
+                nursery.cancel_scope.deadline = trio.current_time() + _DRAIN_SECONDS
+            agents.cancel_scope.cancel()
     finally:
         if process.returncode is None:
             await _kill(process, container)

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 from builder.run import configuration as c
+from builder.run.agent_socket import AgentSocket, open_agent_socket
 from builder.run.bundle import PIPES, Bundle
 from builder.run.errors import RunError
 from builder.run.left_behind import BUNDLE, Record, delete_container, remove_record, write_record
@@ -39,6 +40,7 @@ class PreparedContainer:
         self._bundle = Bundle(request.work / BUNDLE)
         self._points = MountPoints(self.root, ())
         self._network: Network | None = None
+        self.agents: list[AgentSocket] = []
 
     @property
     def search_path(self) -> str:
@@ -95,6 +97,8 @@ class PreparedContainer:
                 stack.callback(self._network.close)
             stack.callback(self._bundle.close)
             stack.callback(self._points.remove)
+            for agent in self.agents:
+                stack.callback(agent.close)
             stack.callback(delete_container, self._bundle, Record(self.id, self._request.runtime))
 
     def _own_files(self) -> list[c.Mount]:
@@ -124,6 +128,11 @@ class PreparedContainer:
         if mount.kind == "secret":
             path = self._bundle.add_file(f"secret-{number}", mount.content, mount.mode, mount.uid, mount.gid)
             return c.Mount(mount.target, "bind", str(path), (*_HARMLESS, "rbind", "ro"))
+        if mount.kind == "ssh":
+            path = self._bundle.directory / f"ssh-{number}"
+            assert mount.agent is not None
+            self.agents.append(open_agent_socket(path, mount.agent, mount.mode, mount.uid, mount.gid))
+            return c.Mount(mount.target, "bind", str(path), (*_HARMLESS, "rbind"))
         return c.Mount(mount.target, "bind", str(mount.source), ("rbind", "ro" if mount.read_only else "rw"))
 
 

@@ -1,6 +1,6 @@
 """What is run: `ContainerRequest`, whose mounts the executor has turned into paths of this machine. PURE.
 
-Caches, files of other stages and ssh sockets are binds here; a secret is its bytes, which never reach a disk.
+Caches and files of other stages are binds here; a secret is its bytes, which never reach a disk.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from typing import Literal
 
 from builder.plan.steps import RunOperation
 from builder.run.runtime import Runtime
+from builder.run.ssh_agent import KeyAgent
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +17,12 @@ class ResolvedMount:
     """target: absolute, in the container. source: of a bind: a directory, file or socket of this machine.
 
     A tmpfs has neither source nor content; size_bytes None: the kernel's default, half of the memory.
-    A secret has content, mode and owner, and is always read-only.
+    A secret has content, mode and owner, and is always read-only. An ssh socket has mode, owner and an agent: keys, or
+    the socket of an agent on this machine.
     """
 
     target: str
-    kind: Literal["bind", "tmpfs", "secret"]
+    kind: Literal["bind", "tmpfs", "secret", "ssh"]
     source: Path | None = None
     read_only: bool = False
     size_bytes: int | None = None
@@ -28,6 +30,7 @@ class ResolvedMount:
     mode: int = 0o400
     uid: int = 0
     gid: int = 0
+    agent: KeyAgent | Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

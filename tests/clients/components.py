@@ -10,6 +10,7 @@ from pathlib import Path
 _FILES = {
     "runc": ("/usr/sbin/runc",),
     "crun": ("/usr/bin/crun",),
+    "ssh": ("/usr/bin/ssh-add", "/usr/bin/ssh-agent", "/usr/bin/ssh-keygen"),
     "iptables": ("/usr/sbin/iptables",),
     "docker": ("/usr/sbin/dockerd", "/usr/bin/docker", "/usr/bin/containerd", "/usr/sbin/runc"),
     "containerd": ("/usr/bin/containerd", "/usr/bin/ctr", "/usr/sbin/runc"),
