@@ -78,7 +78,7 @@ class ContentDigests:
         status = one.status
         owner = (0, 0) if is_context else (status.st_uid, status.st_gid)
         device = status.st_rdev if stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode) else 0
-        yield os.fsencode(one.name or (one.path.name if one.top and not one.is_directory else ""))
+        yield os.fsencode(one.name or (one.base if not one.is_directory else ""))
         yield f"{status.st_mode} {owner[0]} {owner[1]} {device}".encode()
         for name, value in read_xattrs(str(one.path)).items():
             yield name.encode()

@@ -1,13 +1,13 @@
 """`copy_into`: COPY and ADD into a tree, `make_directory`: WORKDIR. Blocking; nothing else may run in the tree.
 
 Symbolic links on the way to the destination are followed, inside of the tree and never out of it. Files keep mode,
-time, extended attributes and their hard links among each other; what is copied from a context belongs to 0:0, what
-comes from an image or a step keeps its owner, unless --chown says whose it is. Directories that are made on the way
-are 0755, or take --chown and --chmod.
+time, extended attributes and, within one source, their hard links among each other; what is copied from a context
+belongs to 0:0, what comes from an image or a step keeps its owner, unless --chown says whose it is. Directories that
+are made on the way are 0755, or take --chown and an octal --chmod; so does the destination that a directory's contents
+go to. A file takes no directory's place, and no directory that of anything else: as BuildKit (tonistiigi/fsutil).
 """
 
 import os
-import shutil
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,11 +19,11 @@ from builder.dockerfile.ignore import IgnorePatterns
 from builder.layers.archives import is_archive, unpack_archive_file
 from builder.layers.attributes import read_xattrs, write_xattrs
 from builder.layers.file_data import fill
-from builder.layers.file_mode import ModeChange, parse_mode
+from builder.layers.file_mode import parse_mode
 from builder.layers.selection import Picked, Wanted, selected
 from builder.plan.steps import CopyOperation, GitSource, MakeDirectory
 from builder.run.root_path import path_in_root
-from builder.run.users import look_up_user
+from builder.run.users import find_account, find_group
 
 Owner = tuple[int, int]
 _DIRECTORY_MODE = 0o755
@@ -48,20 +48,17 @@ def copy_into(tree: Path, operation: CopyOperation, source: CopySource) -> None:
 
 
 def make_directory(tree: Path, operation: MakeDirectory) -> None:
-    """Those that are there stay as they are. Raises RunError for an unknown owner, DiskError."""
+    """Those that are there stay as they are. Raises InputError, DiskError."""
     with disk_errors(f"make {operation.path}", tree):
-        owner = (0, 0)
-        if operation.owner:
-            user = look_up_user(operation.owner, tree)
-            owner = (user.uid, user.gid)
-        _make_directories(path_in_root(tree, operation.path), tree, owner, None)
+        owner = named_owner(operation.owner, tree) if operation.owner else (0, 0)
+        _make_directories(path_in_root(tree, operation.path), tree, owner, _DIRECTORY_MODE)
 
 
 class _Copying:
     def __init__(self, tree: Path, operation: CopyOperation, is_context: bool) -> None:
         self._tree = tree
         self._operation = operation
-        self._given = None if operation.owner is None else _owner(operation.owner, tree)
+        self._given = None if operation.owner is None else named_owner(operation.owner, tree)
         self._mode = None if operation.mode is None else parse_mode(operation.mode)
         self._is_context = is_context
         self._links: dict[tuple[int, int], Path] = {}
@@ -78,7 +75,7 @@ class _Copying:
         for document in operation.inline:
             self._write(document.name, document.content.encode("utf-8", "surrogateescape"))
         for file in source.files:
-            picked = Picked(file, "", file.lstat(), top=True)
+            picked = Picked(file, "", file.lstat(), top=True, base=file.name)
             self._copy_top(picked, unpack=operation.unpack_urls)
         for git, root in source.gits:
             self._is_context = True
@@ -93,24 +90,17 @@ class _Copying:
     def _copy(self, wanted: Wanted, *, unpack: bool) -> None:
         base = Path()
         for picked in selected(wanted):
+            if picked.top:
+                self._links.clear()
             if wanted.parents:
                 self._copy_one(picked, self._directory() / picked.name)
             elif picked.top and picked.is_directory:
-                base = self._contents_go_to(picked)
+                base = self._directory()
+                self._times[base] = (picked.status.st_atime_ns, picked.status.st_mtime_ns)
             elif picked.top:
                 self._copy_top(picked, unpack=unpack)
             else:
                 self._copy_one(picked, base / picked.name)
-
-    def _contents_go_to(self, picked: Picked) -> Path:
-        """Of a directory: the destination; where that is missing it becomes like the source's."""
-        path = path_in_root(self._tree, self._operation.destination)
-        if not os.path.lexists(path):
-            self._make(path.parent)
-            self._copy_one(picked, path)
-        elif not path.is_dir():
-            raise InputError(f"cannot copy a directory to {self._operation.destination}, which is a file")
-        return path
 
     def _copy_top(self, picked: Picked, *, unpack: bool) -> None:
         if unpack and stat.S_ISREG(picked.status.st_mode) and is_archive(picked.path):
@@ -119,7 +109,7 @@ class _Copying:
             inside = "/" + str(directory.relative_to(self._tree))
             unpack_archive_file(picked.path, self._tree, inside, self._given)
             return
-        self._copy_one(picked, self._file_goes_to(picked.path.name))
+        self._copy_one(picked, self._file_goes_to(picked.base))
 
     def _file_goes_to(self, name: str) -> Path:
         """Into a directory, or in place of the file that the destination names."""
@@ -136,14 +126,16 @@ class _Copying:
         return path
 
     def _make(self, directory: Path) -> None:
-        _make_directories(directory, self._tree, self._given or (0, 0), self._mode)
+        octal = None if self._mode is None else self._mode.octal
+        mode = _DIRECTORY_MODE if octal is None else octal & 0o777
+        _make_directories(directory, self._tree, self._given or (0, 0), mode)
 
     # --- one file -----------------------------------------------------------------------------------------------
 
     def _write(self, name: str, content: bytes) -> None:
         """A here-document."""
         path = self._file_goes_to(name)
-        _clear(path)
+        self._clear(path)
         path.write_bytes(content)
         uid, gid = self._given or (0, 0)
         os.chown(path, uid, gid)
@@ -152,21 +144,29 @@ class _Copying:
     def _copy_one(self, picked: Picked, path: Path) -> None:
         status = picked.status
         if picked.is_directory:
-            if not path.is_dir() or path.is_symlink():
-                _clear(path)
+            if not os.path.lexists(path):
                 path.mkdir()
+            elif path.is_symlink() or not path.is_dir():
+                raise InputError(f"cannot copy a directory to {self._shown(path)}, which is none")
             self._times[path] = (status.st_atime_ns, status.st_mtime_ns)
         else:
-            _clear(path)
+            self._clear(path)
             first = self._links.get((status.st_dev, status.st_ino)) if status.st_nlink > 1 else None
             if first is not None:
                 os.link(first, path, follow_symlinks=False)
                 return
             if status.st_nlink > 1:
                 self._links[status.st_dev, status.st_ino] = path
-            if not _make_like(picked, path):
-                return
+            _make_like(picked, path)
         self._put_attributes(picked, path)
+
+    def _clear(self, path: Path) -> None:
+        if path.is_dir() and not path.is_symlink():
+            raise InputError(f"cannot copy a file to {self._shown(path)}, which is a directory")
+        path.unlink(missing_ok=True)
+
+    def _shown(self, path: Path) -> str:
+        return f"/{path.relative_to(self._tree)}"
 
     def _put_attributes(self, picked: Picked, path: Path) -> None:
         status = picked.status
@@ -181,8 +181,8 @@ class _Copying:
             os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
 
 
-def _make_like(picked: Picked, path: Path) -> bool:
-    """The data; False for what cannot be copied (a socket)."""
+def _make_like(picked: Picked, path: Path) -> None:
+    """The data. A socket becomes an empty file, as in BuildKit."""
     mode = picked.status.st_mode
     if stat.S_ISREG(mode):
         source = os.open(picked.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -197,20 +197,12 @@ def _make_like(picked: Picked, path: Path) -> bool:
     elif stat.S_ISLNK(mode):
         path.symlink_to(os.readlink(picked.path))  # noqa: PTH115 -- as it is written
     elif stat.S_ISSOCK(mode):
-        return False
+        path.touch()
     else:
         os.mknod(path, mode, picked.status.st_rdev)
-    return True
 
 
-def _clear(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _make_directories(path: Path, tree: Path, owner: Owner, mode: ModeChange | None) -> None:
+def _make_directories(path: Path, tree: Path, owner: Owner, mode: int) -> None:
     missing = []
     while path != tree and not path.is_dir():
         if os.path.lexists(path):
@@ -220,15 +212,24 @@ def _make_directories(path: Path, tree: Path, owner: Owner, mode: ModeChange | N
     for one in reversed(missing):
         one.mkdir()
         os.chown(one, *owner)
-        one.chmod(_DIRECTORY_MODE if mode is None else mode.of(_DIRECTORY_MODE, is_directory=True))
+        one.chmod(mode)
 
 
-def _owner(text: str, tree: Path) -> Owner:
-    """`user[:group]`; a user without a group has the one of the same number or its own. Raises InputError."""
+def named_owner(text: str, tree: Path) -> Owner:
+    """`user[:group]`. BuildKit's rules, which are not those of RUN's user: a number is also its own group, whatever
+    /etc/passwd says, and a name that the image does not know is root. Raises InputError for a file beyond reason."""
+    name, _, group = text.partition(":")
+    uid, gid = 0, 0
     try:
-        user = look_up_user(text, tree)
+        if name.isdecimal():
+            uid = gid = int(name)
+        elif name:
+            account = find_account(name, tree)
+            uid, gid = (account.uid, account.gid) if account else (0, 0)
+        if group.isdecimal():
+            gid = int(group)
+        elif group and (known := find_group(group, tree)) is not None:
+            gid = known
     except ShoalError as error:
-        raise InputError(f"--chown={text}: {error}") from None
-    if ":" not in text and text.isdecimal():
-        return user.uid, user.uid  # Docker's rule: --chown=1 is 1:1
-    return user.uid, user.gid
+        raise InputError(f"cannot tell who {text} is: {error}") from None
+    return uid, gid

@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from agent.content.errors import InputError
@@ -20,7 +21,8 @@ from builder.run.root_path import path_in_root
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """path: on this machine. name: below the destination, "" the destination itself. top: what the pattern named.
+    """path: on this machine. name: below the destination, "" the destination itself. top: what the pattern named,
+    as `base`, which differs from the path's where that was a symbolic link.
 
     A picked directory is followed by what is in it.
     """
@@ -29,6 +31,7 @@ class Picked:
     name: str
     status: os.stat_result
     top: bool = False
+    base: str = ""
 
     @property
     def is_directory(self) -> bool:
@@ -79,13 +82,16 @@ def _with_parents(wanted: Wanted, pattern: str, excludes: IgnorePatterns) -> Ite
 
 def _pick(wanted: Wanted, inside: str, name: str, excludes: IgnorePatterns) -> Iterator[Picked]:
     path = path_in_root(wanted.root, inside)
-    status = path.lstat()
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        raise InputError(f'"/{inside}": not found: it is a symbolic link to what is not there') from None
+    base = inside.rpartition("/")[2]
     if not stat.S_ISDIR(status.st_mode):
-        base = inside.rpartition("/")[2]
         if not excludes.matches(base):
-            yield Picked(path, name, status, top=True)
+            yield Picked(path, name, status, top=True, base=base)
         return
-    yield Picked(path, name, status, top=True)
+    yield Picked(path, name, status, top=True, base=base)
     real = str(path.relative_to(wanted.root))
     yield from _below(wanted, "" if real == "." else real, "", name, excludes)
 
@@ -122,10 +128,13 @@ def _matches(wanted: Wanted, pattern: str) -> list[str]:
             ignored = ": it is left out by .dockerignore" if os.path.lexists(path) else ""
             raise InputError(f'"/{clean}": not found{ignored}')
         return [clean]
-    found = [""]
-    for part in clean.split("/"):
+    parts = clean.split("/")
+    plain = list(takewhile(lambda part: not has_wildcards(part), parts))
+    # Links before the first wildcard are followed, behind it there are none to follow.
+    found = [str(path_in_root(wanted.root, "/".join(plain)).relative_to(wanted.root)).removeprefix(".")]
+    for part in parts[len(plain) :]:
         found = [inner for outer in found for inner in _entries(wanted, outer, part)]
-    return sorted(one for one in found if not _is_ignored(wanted, one, wanted.root / one))
+    return [one for one in found if not _is_ignored(wanted, one, wanted.root / one)]
 
 
 def _is_ignored(wanted: Wanted, inside: str, path: Path) -> bool:
@@ -135,14 +144,10 @@ def _is_ignored(wanted: Wanted, inside: str, path: Path) -> bool:
 
 
 def _entries(wanted: Wanted, folder: str, part: str) -> Iterator[str]:
-    directory = path_in_root(wanted.root, folder)
-    if not directory.is_dir():
+    directory = wanted.root / folder
+    if directory.is_symlink() or not directory.is_dir():
         return
-    if not has_wildcards(part):
-        if os.path.lexists(directory / part):
-            yield _joined(folder, part)
-        return
-    for name in os.listdir(directory):
+    for name in sorted(os.listdir(directory)):
         if match_pattern(part, name):
             yield _joined(folder, name)
 

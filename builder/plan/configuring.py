@@ -121,13 +121,16 @@ def _test(command: Command | None) -> list[str]:
 
 
 def _workdir(work: StageWork, instruction: Workdir) -> None:
-    path = work.absolute(work.word(instruction.path, instruction.place))
-    work.image.runtime["WorkingDir"] = path
+    written = work.word(instruction.path, instruction.place)
+    path = work.absolute(written)
+    # BuildKit (util/system/path.go) cleans a relative one alone.
+    shown = written if written.startswith("/") else path
+    work.image.runtime["WorkingDir"] = shown
     step = None
     if path != "/":
         text = work.shown(instruction)
         step = work.add_step(text, instruction.place.line, MakeDirectory(path, work.image.user))
-    work.image.tell(f"WORKDIR {path}", step)
+    work.image.tell(f"WORKDIR {shown}", step)
 
 
 def _listed(work: StageWork, instruction: Expose | Volume) -> None:

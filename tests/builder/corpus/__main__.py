@@ -15,7 +15,12 @@ from tests.clients.scratch import open_scratch
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.builder.corpus", description=__doc__)
     parser.add_argument("--only", default="", metavar="TEXT", help="cases that have it in their name")
-    parser.add_argument("--engine", action="append", choices=ENGINES, help="to compare with [all]")
+    parser.add_argument(
+        "--engine",
+        action="append",
+        choices=(*ENGINES, "buildkitd"),
+        help="to compare with [all but buildkitd]",
+    )
     parser.add_argument("--all", action="store_true", help="show the differences that are allowed, too")
     given = parser.parse_args()
     engines = given.engine or list(ENGINES)

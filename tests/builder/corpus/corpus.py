@@ -1,7 +1,7 @@
 """`run_corpus`: every case through every engine, each engine at its own pace, all of them side by side."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +13,8 @@ import trio
 from tests.builder.corpus.base_images import WORN, write_root
 from tests.builder.corpus.case import Case
 from tests.builder.corpus.comparison import Difference, Outcome, differences, own_mistakes
-from tests.builder.corpus.engines import Engine, ShoalEngine, open_engine, open_shoal_engine
+from tests.builder.corpus.engines import Engine, ShoalEngine, open_engines, open_shoal_engine
+from tests.builder.corpus.newest_buildkit import open_newest_buildkit
 
 
 @dataclass(slots=True)
@@ -44,17 +45,20 @@ async def run_corpus(
     contexts = scratch / "contexts"
     for case in cases:
         case.write(contexts / case.slug)
-    with _served(contexts) as http:
-        async with open_shoal_engine(scratch / "shoal") as shoal, open_engine(engines, scratch) as others:
-            bases = await _bases(shoal, scratch)
-            chosen: dict[str, Engine] = {"shoal": shoal, **others}
-            for engine in others.values():
-                for image in bases:
-                    await engine.load(image)
-            async with trio.open_nursery() as nursery:
-                for name in ("shoal", *engines):
-                    work = partial(_run_engine, name, chosen[name], contexts, http, results, on_outcome)
-                    nursery.start_soon(work)
+    async with AsyncExitStack() as stack:
+        http = stack.enter_context(_served(contexts))
+        shoal = await stack.enter_async_context(open_shoal_engine(scratch / "shoal"))
+        chosen: dict[str, Engine] = await stack.enter_async_context(open_engines(engines, scratch))
+        if "buildkitd" in engines:
+            chosen["buildkitd"] = await stack.enter_async_context(open_newest_buildkit(scratch / "buildkitd"))
+        for image in await _bases(shoal, scratch):
+            for engine in chosen.values():
+                await engine.load(image)
+        chosen["shoal"] = shoal
+        async with trio.open_nursery() as nursery:
+            for name in ("shoal", *engines):
+                work = partial(_run_engine, name, chosen[name], contexts, http, results, on_outcome)
+                nursery.start_soon(work)
     return results
 
 

@@ -43,7 +43,7 @@ class ShoalEngine:
         archive = self.directory / f"{case.slug}.tar"
         output = ["--output", f"type=docker,dest={archive}", "--progress", "plain"]
         code, said = await self._run(["build", *output, *_network(flags), *flags, "."], directory)
-        return await _outcome(code, said, archive)
+        return await outcome_of(code, said, archive)
 
     async def shoal(self, arguments: Sequence[str], directory: Path) -> str:
         code, said = await self._run(arguments, directory)
@@ -86,10 +86,10 @@ class Docker:
         }
         progress = ["--progress", "plain"] if self.buildkit == "1" else []
         command = ["build", *progress, *_network(flags), *flags, "-t", name, "."]
-        done = await _in_directory(directory, ["/usr/bin/docker", *command], environment)
+        done = await run_in(directory, ["/usr/bin/docker", *command], environment)
         if done.exit_code == 0:
             await self.engine.docker("save", "-o", archive, name)
-        return await _outcome(done.exit_code, done.stdout + done.stderr, archive)
+        return await outcome_of(done.exit_code, done.stdout + done.stderr, archive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,8 @@ class BuildahEngine:
         common = ["bud", "--format", "docker", "--pull-never", *target]
         environment = self.buildah.environment()
         command = ["/usr/bin/buildah", *common, *flags, "."]
-        done = await _in_directory(directory, command, environment)
-        return await _outcome(done.exit_code, done.stdout + done.stderr, archive)
+        done = await run_in(directory, command, environment)
+        return await outcome_of(done.exit_code, done.stdout + done.stderr, archive)
 
 
 def _network(flags: Sequence[str]) -> list[str]:
@@ -116,12 +116,12 @@ def _network(flags: Sequence[str]) -> list[str]:
     return [] if any(flag.startswith("--network") for flag in flags) else ["--network", "none"]
 
 
-async def _in_directory(directory: Path, command: Sequence[str], environment: Mapping[str, str]) -> Output:
+async def run_in(directory: Path, command: Sequence[str], environment: Mapping[str, str]) -> Output:
     prefix = ["/usr/bin/env", "-C", str(directory)]
     return await run(*prefix, *command, environment=environment, check=False, deadline_seconds=120)
 
 
-async def _outcome(code: int, said: str, archive: Path) -> Outcome:
+async def outcome_of(code: int, said: str, archive: Path) -> Outcome:
     if code != 0:
         return Outcome(None, said)
     facts = await trio.to_thread.run_sync(image_facts, archive)
@@ -151,7 +151,7 @@ async def open_shoal_engine(directory: Path) -> AsyncIterator[ShoalEngine]:
 
 
 @asynccontextmanager
-async def open_engine(names: Sequence[str], directory: Path) -> AsyncIterator[dict[str, Engine]]:
+async def open_engines(names: Sequence[str], directory: Path) -> AsyncIterator[dict[str, Engine]]:
     """Those of `names`."""
     engines: dict[str, Engine] = {}
     if "buildah" in names:
