@@ -8,11 +8,10 @@ a step changed: difference.py.
 import hashlib
 import itertools
 import os
-import stat
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -25,7 +24,6 @@ from agent.store.disk_errors import disk_errors
 from agent.store.store import Store
 from builder.layers.attributes import copy_directory_attributes
 from builder.layers.difference import write_difference
-from builder.layers.directories import Directories
 from builder.layers.layer_output import LayerOutput
 from builder.layers.overlay import mount_layers, unmount
 from builder.layers.read_ahead import ReadAhead
@@ -109,26 +107,27 @@ class Snapshots:
         *,
         recipe: Recipe,
         epoch: int | None = None,
-        leave_out: Sequence[str] = (),
     ) -> Layer | None:
         """The layer of what changed in `tree`, in the store, and its snapshot; None where nothing did.
 
-        chain: what the tree was made of. epoch: seconds; nothing in the layer is newer. leave_out: paths that the
-        runtime made as mount points: removed where the layers below have none and nothing is in them. The tree cannot
-        be used any more.
+        chain: what the tree was made of. epoch: seconds; nothing in the layer is newer. The tree cannot be used any
+        more.
         """
         unmount(tree.path)
-        reading = disk_errors("read what a step changed", tree.upper)
-        with self.mounted(chain) as lower, self._store.staging() as staging, reading:
-            _remove_mount_points(tree.upper, lower, leave_out)
-            with LayerOutput(staging.new(), recipe) as output:
-                if not write_difference(tree.upper, lower, epoch, output.write):
-                    return None
-                layer = output.finish()
+        with self.mounted(chain) as lower, disk_errors("read what a step changed", tree.upper):
+            layer = self._layer_of(tree.upper, lower, epoch, recipe)
+        if layer is None:
+            return None
         with disk_errors("keep a snapshot", self._root):
             new = chain_ids(one.diff_id for one in (*chain, layer))[-1]
             self._directory.publish(tree.upper, new, layer.plain_bytes or 0)
         return layer
+
+    def _layer_of(self, upper: Path, lower: Path, epoch: int | None, recipe: Recipe) -> Layer | None:
+        with self._store.staging() as staging, LayerOutput(staging.new(), recipe) as output:
+            if not write_difference(upper, lower, epoch, output.write):
+                return None
+            return output.finish()
 
     def clean_up(self) -> None:
         """What killed processes left: mounts, work directories, half-made snapshots. Cheap where there is nothing."""
@@ -247,26 +246,3 @@ def _opened(directory: Path) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
-
-
-def _remove_mount_points(upper: Path, lower: Path, paths: Sequence[str]) -> None:
-    with Directories(upper) as made, Directories(lower) as below:
-        for path in sorted(paths, key=len, reverse=True):
-            folder, _, name = path.strip("/").rpartition("/")
-            if name and not _exists(below, folder, name):
-                with suppress(FileNotFoundError, NotADirectoryError, OSError):
-                    parent = made.open(folder)
-                    status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-                    if stat.S_ISDIR(status.st_mode):
-                        made.forget()
-                        os.rmdir(name, dir_fd=made.open(folder))
-                    elif stat.S_ISREG(status.st_mode) and not status.st_size:
-                        os.unlink(name, dir_fd=parent)
-
-
-def _exists(directories: Directories, folder: str, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=directories.open(folder), follow_symlinks=False)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
