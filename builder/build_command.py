@@ -66,7 +66,11 @@ _GRANTS = ("network.host", "security.insecure")
     help="Secret for RUN --mount=type=secret.",
 )
 @click.option(
-    "--ssh", "ssh", multiple=True, metavar="default|ID=SOCKET", help="ssh agent for RUN --mount=type=ssh."
+    "--ssh",
+    "ssh",
+    multiple=True,
+    metavar="default|ID=SOCKET|KEY",
+    help="ssh agent, or keys, for RUN --mount=type=ssh.",
 )
 @click.option(
     "--platform", "platforms", metavar="OS/ARCH,...", help="Several make an index. [default: this machine's]"

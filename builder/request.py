@@ -9,6 +9,7 @@ from typing import Literal
 
 from agent.content.errors import InputError
 from agent.content.platform import Platform
+from builder.run.ssh_agent import KeyAgent, load_key
 
 OutputKind = Literal["store", "oci", "docker", "tar", "local"]
 Compression = Literal["gzip", "zstd", "none"]
@@ -28,7 +29,7 @@ class Output:
 class BuildRequest:
     """context: a directory, `-`, a git or http(s) URL. file: the Dockerfile, `-` standard input, None the usual one.
 
-    secrets: by id, their bytes. ssh: by id, the path of an agent's socket. contexts: by name, as `--build-context` has
+    secrets: by id, their bytes. ssh: by id, an agent's socket, or keys. contexts: by name, as `--build-context` has
     them. epoch: seconds, of every time in the image; None: the newest base image's, so that the same input gives the
     same digest. keep_times: the real ones instead. platforms: several make an index.
     """
@@ -41,7 +42,7 @@ class BuildRequest:
     contexts: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    ssh: Mapping[str, Path] = field(default_factory=dict)
+    ssh: Mapping[str, KeyAgent | Path] = field(default_factory=dict)
     platforms: tuple[Platform, ...] = ()
     network: str = "default"
     hosts: tuple[tuple[str, str], ...] = ()
@@ -103,22 +104,21 @@ def _secret_file(name: str, path: Path) -> bytes:
     return body
 
 
-def parse_ssh(texts: Iterable[str], environment: Mapping[str, str]) -> dict[str, Path]:
-    """`default`, or `ID=SOCKET`: the socket of an ssh agent; without one the SSH_AUTH_SOCK of the caller."""
-    sockets = {}
+def parse_ssh(texts: Iterable[str], environment: Mapping[str, str]) -> dict[str, KeyAgent | Path]:
+    """`default`, or `ID=SOCKET|KEY[,KEY]`: the caller's SSH_AUTH_SOCK, another agent, or key files."""
+    agents: dict[str, KeyAgent | Path] = {}
     for text in texts:
         name, _, path = text.partition("=")
         path = path or environment.get("SSH_AUTH_SOCK", "")
         if not path:
             raise InputError(
-                f"--ssh {text}: no ssh agent: SSH_AUTH_SOCK is not set; start one, or give ID=SOCKET"
+                f"--ssh {text}: no ssh agent: SSH_AUTH_SOCK is not set; start one, or give ID=SOCKET or ID=KEY"
             )
-        if not Path(path).is_socket():
-            raise InputError(
-                f"--ssh {text}: {path} is not the socket of an ssh agent (ssh-add puts keys into one)"
-            )
-        sockets[name or "default"] = Path(path).absolute()
-    return sockets
+        if Path(path).is_socket():
+            agents[name or "default"] = Path(path).absolute()
+        else:
+            agents[name or "default"] = KeyAgent([load_key(Path(key)) for key in path.split(",")])
+    return agents
 
 
 def parse_output(text: str) -> Output:

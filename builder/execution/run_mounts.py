@@ -204,10 +204,12 @@ def _add_secret(shop: Workshop, mount: SecretMount, opened: OpenMounts) -> None:
 
 
 def _add_ssh(shop: Workshop, mount: SshMount, opened: OpenMounts) -> None:
-    socket = shop.ssh.get(mount.key)
-    if socket is None:
+    agent = shop.ssh.get(mount.key)
+    if agent is None:
         if mount.required:
             raise InputError(f"an ssh agent is required: give it by --ssh {mount.key}")
         return
-    opened.mounts.append(ResolvedMount(mount.target, "bind", socket))
+    opened.mounts.append(
+        ResolvedMount(mount.target, "ssh", agent=agent, mode=mount.mode, uid=mount.uid, gid=mount.gid)
+    )
     opened.environment.append(("SSH_AUTH_SOCK", mount.target))

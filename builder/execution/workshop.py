@@ -15,6 +15,7 @@ from builder.layers.content_digests import ContentDigests
 from builder.layers.recipes import Recipe
 from builder.layers.snapshots import Snapshots
 from builder.progress.events import Reporter
+from builder.run.ssh_agent import KeyAgent
 from builder.sources.context import BuildContext
 
 
@@ -22,7 +23,7 @@ from builder.sources.context import BuildContext
 class Workshop:
     """contexts: by name, None the main one. mounts: where cache mounts live. cluster None: nobody to share with.
 
-    secrets: by id. ssh: by id, an agent's socket. allow_insecure: whether `--security=insecure` was granted.
+    secrets: by id. ssh: by id, an agent's socket, or keys. allow_insecure: whether `--security=insecure` was granted.
     recipe: of the image's layers; quick: of those that only other steps read, where the smallest is not worth its time.
     environment: PATH, HOME and so on of the caller, for git. salt: what a result depends on beside its step.
     """
@@ -40,7 +41,7 @@ class Workshop:
     quick: Recipe
     salt: str
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    ssh: Mapping[str, Path] = field(default_factory=dict)
+    ssh: Mapping[str, KeyAgent | Path] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     allow_insecure: bool = False
     keep_times: bool = False

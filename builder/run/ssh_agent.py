@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from builder.run.errors import RunError
+from agent.content.errors import InputError
 
 MOST_MESSAGE_BYTES = 256 * 1024  # OpenSSH's own limit
 LENGTH_BYTES = 4
@@ -79,7 +79,7 @@ class KeyAgent:
 
 
 def load_key(path: Path) -> AgentKey:
-    """Raises RunError for a file that is none, and for one with a passphrase."""
+    """Raises InputError for a file that is none, and for one with a passphrase."""
     try:
         content = path.read_bytes()
         load = (
@@ -89,13 +89,13 @@ def load_key(path: Path) -> AgentKey:
         )
         private = load(content, password=None)
     except TypeError:
-        raise RunError(
+        raise InputError(
             f"the ssh key {path} has a passphrase: add it to an agent (ssh-add) and give that"
         ) from None
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        raise RunError(f"{path} is no private ssh key: {error}") from error
+        raise InputError(f"{path} is no private ssh key: {error}") from error
     if not isinstance(private, _PrivateKey):
-        raise RunError(f"the ssh key {path} is of a kind that is not supported: take ed25519, ecdsa or rsa")
+        raise InputError(f"the ssh key {path} is of a kind that is not supported: take ed25519, ecdsa or rsa")
     public = private.public_key().public_bytes(
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.run.errors import RunError
+from agent.content.errors import InputError
 from builder.run.request import ResolvedMount
 from builder.run.ssh_agent import KeyAgent, framed, is_harmless, load_key
 from tests.builder.run.small_root import Sandbox
@@ -103,9 +103,9 @@ def test_what_is_no_question_is_answered_by_failure() -> None:
 @pytest.mark.real("ssh")
 def test_a_file_that_is_no_key_or_has_a_passphrase_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "none").write_text("hello")
-    with pytest.raises(RunError, match="no private ssh key"):
+    with pytest.raises(InputError, match="no private ssh key"):
         load_key(tmp_path / "none")
-    with pytest.raises(RunError, match="no private ssh key"):
+    with pytest.raises(InputError, match="no private ssh key"):
         load_key(tmp_path / "missing")
-    with pytest.raises(RunError, match=r"passphrase: add it to an agent"):
+    with pytest.raises(InputError, match=r"passphrase: add it to an agent"):
         load_key(make_key(tmp_path, "ed25519", "256", "secret"))
