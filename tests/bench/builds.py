@@ -1,0 +1,241 @@
+"""Builds beside Docker's BuildKit, in the same run on one machine (root).
+
+    python -m tests.bench.builds [--debian ROOT.tar] [--times 3] [--json FILE] [--only change]
+
+Rows: `change`: one line changed in the last COPY of a 300 MB image, from the start of the build until eight nodes have
+it; beside it docker build, docker push to a docker-registry, and eight pulls of what is new (skopeo, into layouts that
+have the rest). `cached`: the same build again with nothing changed. With a Debian root as a tar (debootstrap makes it)
+`debian` too: apt-get install, cold. Every pair is measured in turn; medians.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import trio
+
+from tests.clients.command import run
+from tests.clients.daemon import open_daemon
+from tests.clients.docker_engine import DockerEngine
+from tests.clients.registry import open_registry
+from tests.clients.shoal_command import ShoalCommand
+from tests.clients.shoal_node import ShoalNode, open_shoal, open_tracker
+from tests.clients.skopeo import Skopeo
+from tests.clients.test_build import NOBODY, busybox_root
+
+_NODES = 8
+_MIB = 1024 * 1024
+_CHANGE = """\
+FROM base/busybox:1
+COPY big /big
+RUN echo prepared > /prepared
+COPY app.py /app.py
+CMD ["cat", "/app.py"]
+"""
+_DEBIAN = """\
+FROM base/debian:12
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl && rm -rf /var/lib/apt/lists/*
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Seconds, medians; ratio: ours over theirs. `limit`: what we aim at."""
+
+    what: str
+    ours: float
+    theirs: float
+    ratio: float
+    limit: float
+
+
+async def paired(
+    what: str,
+    limit: float,
+    times: int,
+    ours: Callable[[], Awaitable[None]],
+    theirs: Callable[[], Awaitable[None]],
+) -> Row:
+    mine: list[float] = []
+    others: list[float] = []
+    for _ in range(times):
+        for action, seconds in ((ours, mine), (theirs, others)):
+            began = time.perf_counter()
+            await action()
+            seconds.append(time.perf_counter() - began)
+    a, b = statistics.median(mine), statistics.median(others)
+    return Row(what, round(a, 3), round(b, 3), round(a / b, 2), limit)
+
+
+@asynccontextmanager
+async def open_docker(directory: Path) -> AsyncIterator[DockerEngine]:
+    """With BuildKit; containers that it builds with have the host's network."""
+    directory.mkdir(parents=True)
+    socket = directory / "docker.sock"
+    arguments: list[str | Path] = [
+        "/usr/sbin/dockerd",
+        "--data-root",
+        directory / "data",
+        "--exec-root",
+        directory / "exec",
+    ]
+    arguments += ["--host", f"unix://{socket}", "--pidfile", directory / "pid"]
+    arguments += ["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"]
+    environment = {"TMPDIR": str(directory)}
+    async with open_daemon(
+        arguments, log=directory / "log", ready="API listen on", environment=environment
+    ) as daemon:
+        yield DockerEngine(daemon, socket, directory)
+
+
+def docker_build(docker: DockerEngine, context: Path, tag: str, *flags: str) -> Callable[[], Awaitable[None]]:
+    async def build() -> None:
+        environment = {
+            "DOCKER_HOST": f"unix://{docker.socket}",
+            "DOCKER_BUILDKIT": "1",
+            "DOCKER_CONFIG": str(docker.directory),
+        }
+        await run(
+            "/usr/bin/docker",
+            "build",
+            "--network",
+            "host",
+            "-t",
+            tag,
+            *flags,
+            context,
+            environment=environment,
+            deadline_seconds=600,
+        )
+
+    return build
+
+
+def shoal_build(command: ShoalCommand, context: Path, tag: str, *flags: str) -> Callable[[], Awaitable[None]]:
+    async def build() -> None:
+        await command.shoal("build", "-q", "-t", tag, *flags, context)
+
+    return build
+
+
+async def measure_change(root: Path, times: int) -> list[Row]:
+    """`change` and `cached`."""
+    context = root / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text(_CHANGE)
+    (context / "big").write_bytes(os.urandom(300 * _MIB))
+    (context / "app.py").write_text("print(0)\n")
+    async with AsyncExitStack() as stack:
+        registry = await stack.enter_async_context(open_registry(root / "registry"))
+        docker = await stack.enter_async_context(open_docker(root / "docker"))
+        (root / "busybox.tar").write_bytes(busybox_root())
+        await docker.docker("import", root / "busybox.tar", "base/busybox:1")
+        tracker = await stack.enter_async_context(open_tracker(root / "tracker.log"))
+        nodes = [
+            await stack.enter_async_context(
+                open_shoal(root / f"n{number}", NOBODY, command="agent", tracker_url=tracker.url)
+            )
+            for number in range(_NODES + 1)
+        ]
+        command = ShoalCommand(nodes[0].directory)
+        await command.shoal("import", "-", "base/busybox:1", stdin=busybox_root())
+        skopeo = Skopeo.in_directory(root / "skopeo")
+        theirs_tag = f"{registry.authority}/team/app:1"
+        build_theirs = docker_build(docker, context, theirs_tag)
+        build_ours = shoal_build(command, context, "team/app:1")
+        count = 0
+
+        def change() -> None:
+            nonlocal count
+            count += 1
+            (context / "app.py").write_text(f"print({count})\n")
+
+        async def ours() -> None:
+            change()
+            await build_ours()
+            async with trio.open_nursery() as nursery:
+                for node in nodes[1:]:
+                    nursery.start_soon(pulled, node)
+
+        async def pulled(node: ShoalNode) -> None:
+            answer = await node.pull("cluster.shoal/team/app:1")
+            assert answer["outcome"] == "done", answer
+
+        async def theirs() -> None:
+            change()
+            await build_theirs()
+            await docker.docker("push", theirs_tag)
+            async with trio.open_nursery() as nursery:
+                for number in range(_NODES):
+                    nursery.start_soon(
+                        skopeo.copy_to_layout, theirs_tag, root / f"layout{number}", "--src-tls-verify=false"
+                    )
+
+        await ours()
+        await theirs()
+        rows = [
+            await paired("one line changed in the last COPY of 300 MB, on 8 nodes", 0.5, times, ours, theirs)
+        ]
+        await build_ours()
+        await build_theirs()
+        rows.append(await paired("everything cached", 0.5, max(times, 5), build_ours, build_theirs))
+        return rows
+
+
+async def measure_debian(root: Path, tar: Path, times: int) -> list[Row]:
+    context = root / "debian"
+    context.mkdir()
+    (context / "Dockerfile").write_text(_DEBIAN)
+    command = ShoalCommand(root / "node")
+    await command.shoal("import", str(tar), "base/debian:12")
+    async with open_docker(root / "engine") as docker:
+        await docker.docker("import", tar, "base/debian:12", deadline_seconds=600)
+        ours = shoal_build(command, context, "x:1", "--no-cache")
+        theirs = docker_build(docker, context, "x:1", "--no-cache")
+        await ours()
+        await theirs()
+        return [await paired("apt-get install on Debian, cold", 1.1, times, ours, theirs)]
+
+
+async def measure(arguments: argparse.Namespace, root: Path) -> list[Row]:
+    rows = []
+    if "change" in arguments.only:
+        rows += await measure_change(root, arguments.times)
+    if "debian" in arguments.only and arguments.debian is not None:
+        rows += await measure_debian(root, arguments.debian, arguments.times)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.builds", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--debian", type=Path, help="a Debian root file system as a tar")
+    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--only", type=lambda text: text.split(","), default=["change", "debian"])
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    root = Path(tempfile.mkdtemp(prefix="shoal-"))
+    try:
+        rows = trio.run(measure, arguments, root)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    for row in rows:
+        print(
+            f"{row.what:58} ours {row.ours:7.2f} s  theirs {row.theirs:7.2f} s  "
+            f"ratio {row.ratio:.2f} (at most {row.limit})"
+        )
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2))
+
+
+if __name__ == "__main__":
+    main()
