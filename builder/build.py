@@ -8,18 +8,16 @@ Every mistake and failure is a ShoalError: DockerfileError with the place, StepF
 """
 
 import os
-import platform as machine
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
 
 from agent.content.digest import Digest
 from agent.content.errors import InputError
-from agent.content.platform import Platform
 from agent.content.reference import Reference
 from agent.images.names import given_name
 from agent.settings.settings import Settings
@@ -27,22 +25,19 @@ from agent.store.store import Store
 from builder.cache.cluster import Cluster, ClusterCache, Trust
 from builder.cache.local import LocalCache
 from builder.dockerfile.instructions import Dockerfile, Warning
-from builder.dockerfile.parser import parse_dockerfile
+from builder.execution.definition import Definition, read_definition
 from builder.execution.images import BuiltImage, blobs_of, name_images, write_image
 from builder.execution.outputs import squash, write_output
+from builder.execution.planning import HOST_NETWORK, INSECURE, check_grants, plan_build, this_machine
 from builder.execution.solver import Solved, Solver
 from builder.execution.work_area import WorkArea, open_work_area
 from builder.execution.workshop import Workshop
 from builder.layers.content_digests import ContentDigests
 from builder.layers.recipes import recipe_for
 from builder.layers.snapshots import Snapshots
-from builder.plan.options import BaseImage, ImageContext, ImageRequest, NamedContext, PlanOptions
-from builder.plan.plan import Plan, Wanted
-from builder.plan.planner import make_plan
-from builder.plan.steps import ContextSource
+from builder.plan.plan import Plan
 from builder.progress.events import Reporter, View
 from builder.request import BuildRequest, Output
-from builder.sources.context import BuildContext, ContextRequest, open_context, open_named_context
 from builder.sources.images import ImageSource, Pull
 
 
@@ -88,26 +83,28 @@ async def build(
 ) -> BuildOutcome:
     """`view` is entered by the caller. on_dockerfile: called when it was read, for messages. Raises ShoalError."""
     began = time.monotonic()
-    names = [given_name(text, around.settings.upstream_registries) for text in request.tags]
+    names = _names(request, around)
+    granted = request.allow | ({HOST_NETWORK} if request.network == "host" else set())
     reporter = Reporter(view)
-    async with _opened(around) as (area, snapshots, local):
-        read = await _read(request, area, reporter, around.environment)
+    async with _opened(around) as opened:
+        read = await read_definition(request, opened.area, reporter, around.environment)
         on_dockerfile(read.dockerfile)
         source = ImageSource(around.store, around.pull, always_pull=request.pull)
+        shop = _workshop(request, around, read, opened, reporter)
         found: list[tuple[BuiltImage, Solved]] = []
         warnings: tuple[Warning, ...] = ()
         with ExitStack() as held:
-            for platform in request.platforms or (_this_machine(),):
-                plan = await _plan(request, read, platform, source, reporter)
+            for platform in request.platforms or (this_machine(),):
+                plan = await plan_build(request, read, platform, source, reporter)
+                check_grants(plan, granted)
                 warnings = tuple(dict.fromkeys((*warnings, *plan.warnings)))
-                shop = _workshop(request, around, read, area, snapshots, local, reporter)
                 solver = Solver(plan, shop)
                 held.callback(solver.close)
                 solved = await solver.solve()
                 image = await trio.to_thread.run_sync(_image, request, around.store, plan, solved, shop)
                 held.enter_context(around.store.holding(blobs_of(image)))
                 found.append((image, solved))
-            root = await _put_out(request, around, [image for image, _ in found], names, reporter)
+            root = await _put_out(around, [image for image, _ in found], names, reporter)
     return BuildOutcome(
         tuple(image for image, _ in found),
         root,
@@ -124,10 +121,11 @@ async def check(
 ) -> tuple[Dockerfile, tuple[Warning, ...]]:
     """`--check`: read and plan, build nothing. Raises ShoalError."""
     reporter = Reporter(view)
-    async with _opened(around) as (area, _, _):
-        read = await _read(request, area, reporter, around.environment)
+    async with _opened(around) as opened:
+        read = await read_definition(request, opened.area, reporter, around.environment)
         source = ImageSource(around.store, around.pull, always_pull=request.pull)
-        plan = await _plan(request, read, (request.platforms or (_this_machine(),))[0], source, reporter)
+        platform = (request.platforms or (this_machine(),))[0]
+        plan = await plan_build(request, read, platform, source, reporter)
         return read.dockerfile, plan.warnings
 
 
@@ -135,114 +133,41 @@ async def check(
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    dockerfile: Dockerfile
-    contexts: Mapping[str | None, BuildContext]
-    named: Mapping[str, NamedContext]
+class _Opened:
+    """What a build has open as long as it runs."""
+
+    area: WorkArea
+    snapshots: Snapshots
+    local: LocalCache
+    digests: ContentDigests
 
 
 @asynccontextmanager
-async def _opened(around: Surroundings) -> AsyncIterator[tuple[WorkArea, Snapshots, LocalCache]]:
+async def _opened(around: Surroundings) -> AsyncIterator[_Opened]:
     home = around.home
     with ExitStack() as stack:
         area = stack.enter_context(open_work_area(home / "work"))
         snapshots = stack.enter_context(Snapshots(home / "snapshots", around.store))
         local = stack.enter_context(LocalCache(home / "cache.db", around.store))
+        digests = stack.enter_context(closing(ContentDigests(home / "digests.db")))
         await trio.to_thread.run_sync(snapshots.clean_up)
-        yield area, snapshots, local
-
-
-async def _read(
-    request: BuildRequest, area: WorkArea, reporter: Reporter, environment: Mapping[str, str]
-) -> _Read:
-    task = reporter.start("[internal] load build definition and context")
-    wanted = ContextRequest(request.context, request.file, area.directory("contexts"), dict(environment))
-    contexts: dict[str | None, BuildContext] = {}
-    named: dict[str, NamedContext] = {}
-    try:
-        contexts[None] = main = await open_context(wanted)
-        for name, where in request.contexts.items():
-            if where.startswith("docker-image://"):
-                named[name] = ImageContext(where.removeprefix("docker-image://"))
-            else:
-                named[name] = ContextSource(name)
-                contexts[name] = await open_named_context(where, wanted)
-        assert main.dockerfile is not None
-        dockerfile = parse_dockerfile(main.dockerfile, main.dockerfile_name)
-    except BaseException as error:
-        reporter.end(task, "failed", str(error).partition("\n")[0])
-        raise
-    reporter.end(task)
-    return _Read(dockerfile, contexts, named)
-
-
-async def _plan(
-    request: BuildRequest, read: _Read, platform: Platform, source: ImageSource, reporter: Reporter
-) -> Plan:
-    options = PlanOptions(
-        platform=platform,
-        build_platform=_this_machine(),
-        target=request.target,
-        build_args=request.build_args,
-        labels=request.labels,
-        contexts=read.named,
-        no_cache=request.no_cache,
-        network=request.network,
-        epoch=None if request.keep_times else request.epoch,
-        hosts=request.hosts,
-        platform_given=bool(request.platforms),
-        many_platforms=len(request.platforms) > 1,
-    )
-    images: dict[ImageRequest, BaseImage] = {}
-    while isinstance(plan := make_plan(read.dockerfile, options, images), Wanted):
-        async with trio.open_nursery() as nursery:
-            for wanted in plan.requests:
-                nursery.start_soon(_find_image, source, wanted, images, reporter)
-    if plan.epoch is not None or request.keep_times:
-        return plan
-    again = make_plan(read.dockerfile, replace(options, epoch=_epoch_of(images.values())), images)
-    assert isinstance(again, Plan)
-    return again
-
-
-def _epoch_of(images: Iterable[BaseImage]) -> int:
-    """Of the newest image that is built upon: no clock takes part in what is built."""
-    times = [image.config.created_at for image in images]
-    return int(max((time for time in times if time is not None), default=0.0))
-
-
-async def _find_image(
-    source: ImageSource, wanted: ImageRequest, images: dict[ImageRequest, BaseImage], reporter: Reporter
-) -> None:
-    task = reporter.start(f"[internal] load metadata for {wanted.name}")
-    try:
-        images[wanted] = await source.find(wanted)
-    except BaseException as error:
-        reporter.end(task, "failed", str(error).partition("\n")[0])
-        raise
-    reporter.end(task)
+        yield _Opened(area, snapshots, local, digests)
 
 
 def _workshop(
-    request: BuildRequest,
-    around: Surroundings,
-    read: _Read,
-    area: WorkArea,
-    snapshots: Snapshots,
-    local: LocalCache,
-    reporter: Reporter,
+    request: BuildRequest, around: Surroundings, read: Definition, opened: _Opened, reporter: Reporter
 ) -> Workshop:
     cluster = None
     if around.cluster is not None and not request.keep_times:
         cluster = ClusterCache(around.cluster[0], around.store, around.cluster[1])
     return Workshop(
         store=around.store,
-        snapshots=snapshots,
-        digests=ContentDigests(around.home / "digests.db"),
-        local=local,
+        snapshots=opened.snapshots,
+        digests=opened.digests,
+        local=opened.local,
         cluster=cluster,
         contexts=read.contexts,
-        area=area,
+        area=opened.area,
         mounts=around.home / "mounts",
         reporter=reporter,
         recipe=recipe_for(request.compression),
@@ -251,7 +176,7 @@ def _workshop(
         secrets=request.secrets,
         ssh=request.ssh,
         environment=around.environment,
-        allow_insecure="security.insecure" in request.allow,
+        allow_insecure=INSECURE in request.allow,
         keep_times=request.keep_times,
     )
 
@@ -263,41 +188,39 @@ def _image(request: BuildRequest, store: Store, plan: Plan, solved: Solved, shop
 
 
 async def _put_out(
-    request: BuildRequest,
     around: Surroundings,
     images: Sequence[BuiltImage],
-    names: Sequence[Reference],
+    names: Mapping[Output, Sequence[Reference]],
     reporter: Reporter,
 ) -> Digest | None:
     root = None
-    for output in request.outputs:
-        task = reporter.start(_title(output))
-        try:
+    for output, named in names.items():
+        with reporter.running(_title(output)) as task:
             if output.kind == "store":
-                more = [given_name(name) for name in output.name.split(",") if name]
-                every = [*names, *more]
                 described = await trio.to_thread.run_sync(
-                    name_images, around.store, images, every, time.time()
+                    name_images, around.store, images, named, time.time()
                 )
                 root = described.digest
-                for name in every:
+                for name in named:
                     reporter.status(task, f"naming to {name}: done")
             else:
-                if len(images) > 1:
-                    raise InputError(
-                        f"--output type={output.kind} takes one platform: the store takes several"
-                    )
-                await trio.to_thread.run_sync(write_output, around.store, images[0], names, output)
-        except BaseException as error:
-            reporter.end(task, "failed", str(error).partition("\n")[0])
-            raise
-        reporter.end(task)
+                await trio.to_thread.run_sync(write_output, around.store, images[0], named, output)
     return root
+
+
+def _names(request: BuildRequest, around: Surroundings) -> dict[Output, list[Reference]]:
+    """Of each output. Raises InputError before anything is done, not at the end of a long build."""
+    archives = [one for one in request.outputs if one.kind != "store"]
+    if archives and len(request.platforms) > 1:
+        raise InputError(f"--output type={archives[0].kind} takes one platform: the store takes several")
+    if sum(one.destination == "-" for one in archives) > 1:
+        raise InputError("--output: standard output can take one of them")
+    upstreams = around.settings.upstream_registries
+    return {
+        output: [given_name(name, upstreams) for name in (*request.tags, *output.name.split(",")) if name]
+        for output in request.outputs
+    }
 
 
 def _title(output: Output) -> str:
     return "exporting to the store" if output.kind == "store" else f"exporting to {output.kind}"
-
-
-def _this_machine() -> Platform:
-    return Platform.of_machine(machine.machine())

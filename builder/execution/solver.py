@@ -10,7 +10,7 @@ Invariant: a result is used or told only when its layer is in the store; the lay
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import trio
@@ -96,10 +96,11 @@ class Solver:
             ]
             below = [base, *sources] if base is not None else sources
             node.fresh = step.no_cache or any(one.fresh for one in below)
-            keys = [
-                await self._inputs.known_key(selection, lambda number: self._nodes[number].key)
-                for selection in selections(step.operation)
-            ]
+            with _placed(step):
+                keys = [
+                    await self._inputs.known_key(selection, lambda number: self._nodes[number].key)
+                    for selection in selections(step.operation)
+                ]
             node.key = self._salted(definition_key(step, None if base is None else base.key, keys))
 
     def _salted(self, key: str) -> str:
@@ -115,6 +116,8 @@ class Solver:
             needed.update(wave)
             await self._look_up([self._nodes[number] for number in wave])
             open_numbers = [below for number in wave for below in self._below(self._nodes[number])]
+        if self._failure is not None:
+            raise self._failure
         return needed
 
     def _below(self, node: _Node) -> list[int]:
@@ -195,7 +198,8 @@ class Solver:
 
     async def _made(self, node: _Node, base: Chain) -> CachedResult:
         step = node.step
-        contents = [await self._inputs.content(one) for one in selections(step.operation)]
+        with _placed(step):
+            contents = [await self._inputs.content(one) for one in selections(step.operation)]
         key = self._salted(content_key(step, layers_key(base), contents))
         found = None if step.no_cache else await self._known(step, key)
         if found is None:
@@ -216,19 +220,10 @@ class Solver:
             carry_out,
         )  # containers and trees, which a known result needs not
 
-        reporter = self._shop.reporter
         recipe = self._shop.recipe if step.number in self._of_image else self._shop.quick
         async with self._shop.limiter:
-            task = reporter.start(step.title)
-            try:
+            with _placed(step), self._shop.reporter.running(step.title) as task:
                 layer = await carry_out(self._shop, self._inputs, step, base, recipe, task)
-            except ShoalError as error:
-                reporter.end(task, "failed", str(error).partition("\n")[0])
-                raise error if isinstance(error, StepFailed) else StepFailed(step, error) from None
-            except trio.Cancelled:
-                reporter.end(task, "cancelled")
-                raise
-            reporter.end(task)
         if layer is not None:
             self._held.enter_context(self._shop.store.holding([layer.blob.digest]))
             if self._shop.store.size_of(layer.blob.digest) is None:
@@ -238,6 +233,17 @@ class Solver:
     def _show_cached(self, step: Step) -> None:
         self._cached += 1
         self._shop.reporter.end(self._shop.reporter.start(step.title), "cached")
+
+
+@contextmanager
+def _placed(step: Step) -> Iterator[None]:
+    """What fails here is told with the line of the Dockerfile."""
+    try:
+        yield
+    except StepFailed:
+        raise
+    except ShoalError as error:
+        raise StepFailed(step, error) from None
 
 
 def _is_shareable(step: Step) -> bool:

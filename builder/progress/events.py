@@ -4,7 +4,8 @@ Times are seconds since the epoch. A task is numbered when it starts, from 1, as
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -69,6 +70,20 @@ class Reporter:
         self._view = view
         self._now = now
         self._count = 0
+
+    @contextmanager
+    def running(self, title: str) -> Iterator[Task]:
+        """Ended as its body is: done, failed, or cancelled (what is no Exception)."""
+        task = self.start(title)
+        try:
+            yield task
+        except Exception as error:
+            self.end(task, "failed", str(error).partition("\n")[0])
+            raise
+        except BaseException:
+            self.end(task, "cancelled")
+            raise
+        self.end(task)
 
     def start(self, title: str) -> Task:
         self._count += 1

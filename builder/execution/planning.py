@@ -1,0 +1,98 @@
+"""`plan_build`: the plan of one platform, with the images it builds upon; and what a Dockerfile needs leave for."""
+
+import platform as machine
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+import trio
+
+from agent.content.errors import InputError, ShoalError
+from agent.content.platform import Platform
+from builder.execution.definition import Definition
+from builder.execution.step_failure import StepFailed
+from builder.plan.options import BaseImage, ImageRequest, PlanOptions
+from builder.plan.plan import Plan, Wanted
+from builder.plan.planner import make_plan
+from builder.plan.steps import RunOperation
+from builder.progress.events import Reporter
+from builder.request import BuildRequest
+from builder.sources.images import ImageSource
+
+HOST_NETWORK = "network.host"
+INSECURE = "security.insecure"
+GRANTS = (HOST_NETWORK, INSECURE)
+
+
+def this_machine() -> Platform:
+    return Platform.of_machine(machine.machine())
+
+
+async def plan_build(
+    request: BuildRequest, read: Definition, platform: Platform, source: ImageSource, reporter: Reporter
+) -> Plan:
+    """Raises ShoalError."""
+    options = PlanOptions(
+        platform=platform,
+        build_platform=this_machine(),
+        target=request.target,
+        build_args=request.build_args,
+        labels=request.labels,
+        contexts=read.named,
+        no_cache=request.no_cache,
+        network=request.network,
+        epoch=None if request.keep_times else request.epoch,
+        hosts=request.hosts,
+        platform_given=bool(request.platforms),
+        many_platforms=len(request.platforms) > 1,
+    )
+    images: dict[ImageRequest, BaseImage] = {}
+    while isinstance(plan := make_plan(read.dockerfile, options, images), Wanted):
+        images.update(await _find_images(plan.requests, source, reporter))
+    if plan.epoch is None and not request.keep_times:
+        again = make_plan(read.dockerfile, replace(options, epoch=_epoch_of(images.values())), images)
+        assert isinstance(again, Plan)
+        return again
+    return plan
+
+
+def check_grants(plan: Plan, granted: Collection[str]) -> None:
+    """What reaches beyond its container is for the caller to allow, not for a Dockerfile: BuildKit's entitlements.
+
+    Raises StepFailed.
+    """
+    for step in plan.steps:
+        if isinstance(step.operation, RunOperation):
+            asked = {HOST_NETWORK: step.operation.network == "host"}
+            asked[INSECURE] = step.operation.security == "insecure"
+            for grant, is_asked in asked.items():
+                if is_asked and grant not in granted:
+                    raise StepFailed(step, InputError(f"{grant} is not granted: --allow {grant} does"))
+
+
+def _epoch_of(images: Iterable[BaseImage]) -> int:
+    """Of the newest image that is built upon: no clock takes part in what is built."""
+    times = [image.config.created_at for image in images]
+    return int(max((time for time in times if time is not None), default=0.0))
+
+
+async def _find_images(
+    requests: Collection[ImageRequest], source: ImageSource, reporter: Reporter
+) -> dict[ImageRequest, BaseImage]:
+    """All at once; the first failure ends the others."""
+    found: dict[ImageRequest, BaseImage] = {}
+    failures: list[ShoalError] = []
+
+    async def find(wanted: ImageRequest, scope: trio.CancelScope) -> None:
+        try:
+            with reporter.running(f"[internal] load metadata for {wanted.name}"):
+                found[wanted] = await source.find(wanted)
+        except ShoalError as error:
+            failures.append(error)
+            scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        for wanted in requests:
+            nursery.start_soon(find, wanted, nursery.cancel_scope)
+    if failures:
+        raise failures[0]
+    return found

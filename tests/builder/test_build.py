@@ -1,0 +1,129 @@
+"""`build` as programs use it: what is refused before anything is done, what is told, what is left open."""
+
+import gc
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.content.errors import InputError, NotFound
+from agent.content.platform import Platform
+from agent.images.names import given_name
+from agent.store.store import Store
+from builder.build import Surroundings, build, check
+from builder.execution.step_failure import StepFailed
+from builder.progress.plain import PlainView
+from builder.request import BuildRequest, Output
+from tests.builder.building import AMD64, Told, build_in, nothing_to_pull, put_image, surroundings
+
+ARM64 = Platform("linux", "arm64")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "store") as opened:
+        yield opened
+
+
+async def test_the_example_of_the_docstring_works_as_it_is_written(tmp_path: Path, store: Store) -> None:
+    put_image(store, "base:1")
+    (tmp_path / "Dockerfile").write_text("FROM base:1\nLABEL a=b\n")
+    lines: list[str] = []
+    with PlainView(lines.append) as view:
+        around = Surroundings(surroundings(store, tmp_path).settings, store, nothing_to_pull)
+        outcome = await build(BuildRequest(context=str(tmp_path), tags=("team/app:1",)), around, view)
+    tag = store.find_tag(given_name("team/app:1").repository, "1")
+    assert tag is not None
+    assert tag.descriptor.digest == outcome.root
+    assert "#2 [internal] load metadata for base:1" in lines
+
+
+async def test_a_missing_file_is_told_with_its_line(tmp_path: Path, store: Store) -> None:
+    put_image(store, "base:1")
+    with pytest.raises(StepFailed, match='"/nowhere": not found') as failed:
+        await build_in(tmp_path, store, "FROM base:1\nCOPY nowhere /\n")
+    assert failed.value.step.line == 2
+    assert isinstance(failed.value.cause, InputError)
+
+
+async def test_images_that_are_not_there_are_one_failure_and_no_group(tmp_path: Path, store: Store) -> None:
+    view = Told()
+    with pytest.raises(NotFound, match="there is no image"):
+        await build_in(tmp_path, store, "FROM no/one:1 AS a\nFROM no/two:1\nCOPY --from=a /x /\n", view=view)
+    outcomes = {outcome for title, outcome in view.outcomes().items() if "metadata" in title}
+    assert outcomes <= {"failed", "cancelled"}
+    assert "failed" in outcomes
+
+
+@pytest.mark.parametrize(
+    ("run", "grant"), [("--network=host", "network.host"), ("--security=insecure", "security.insecure")]
+)
+async def test_a_dockerfile_gets_out_of_its_container_only_where_it_is_let(
+    tmp_path: Path, store: Store, run: str, grant: str
+) -> None:
+    put_image(store, "base:1")
+    with pytest.raises(StepFailed, match=f"{grant} is not granted: --allow {grant}") as failed:
+        await build_in(tmp_path, store, f"FROM base:1\nRUN {run} true\n")
+    assert failed.value.step.line == 2
+    with pytest.raises(StepFailed) as failed:  # that it cannot run is another matter
+        await build_in(tmp_path, store, f"FROM base:1\nRUN {run} true\n", allow=frozenset({grant}))
+    assert "not granted" not in str(failed.value)
+
+
+async def test_outputs_that_cannot_be_are_refused_before_the_context_is_read(
+    tmp_path: Path, store: Store
+) -> None:
+    around = surroundings(store, tmp_path)
+    archive = Output("oci", "x.tar")
+    for request, problem in (
+        (BuildRequest("/nowhere", outputs=(archive,), platforms=(AMD64, ARM64)), "takes one platform"),
+        (BuildRequest("/nowhere", outputs=(Output("tar", "-"), Output("oci", "-"))), "standard output"),
+        (BuildRequest("/nowhere", outputs=(Output("oci", "x", "Not A Name"),)), "Not A Name"),
+    ):
+        with pytest.raises(InputError, match=problem):
+            await build(request, around, Told())
+    assert not (tmp_path / "data").exists()
+
+
+async def test_an_archive_has_the_names_of_the_command_and_of_its_output(
+    tmp_path: Path, store: Store
+) -> None:
+    put_image(store, "base:1")
+    file = tmp_path / "image.tar"
+    output = Output("docker", str(file), "team/more:2")
+    await build_in(tmp_path, store, "FROM base:1\nLABEL a=b\n", tags=("team/app:1",), outputs=(output,))
+    with tarfile.open(file) as tar:
+        manifest = tar.extractfile("manifest.json")
+        assert manifest is not None
+        assert b'"RepoTags":["team/app:1","team/more:2"]' in manifest.read()
+
+
+async def test_several_platforms_are_an_index(tmp_path: Path, store: Store) -> None:
+    put_image(store, "base:1")
+    outcome = await build_in(
+        tmp_path, store, "FROM scratch\nLABEL a=b\n", platforms=(AMD64, ARM64), tags=("team/app:1",)
+    )
+    assert [one.platform for one in outcome.images] == [AMD64, ARM64]
+    assert outcome.root not in [one.manifest.digest for one in outcome.images]
+
+
+async def test_a_check_plans_and_makes_nothing(tmp_path: Path, store: Store) -> None:
+    put_image(store, "base:1")
+    (tmp_path / "Dockerfile").write_text("from base:1\nLABEL a=b\nRUN true\n")
+    _, warnings = await check(BuildRequest(str(tmp_path)), surroundings(store, tmp_path), Told())
+    assert [one.rule for one in warnings] == ["ConsistentInstructionCasing"]
+    assert list((tmp_path / "data/build/snapshots/chains").iterdir()) == []
+
+
+async def test_no_file_stays_open_however_many_builds_a_program_does(tmp_path: Path, store: Store) -> None:
+    put_image(store, "base:1")
+
+    async def descriptors() -> int:
+        await build_in(tmp_path, store, "FROM base:1\nLABEL a=b\n")
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    first = await descriptors()
+    assert [await descriptors() for _ in range(3)] == [first] * 3
