@@ -38,14 +38,14 @@ def test_empty_commands_are_not_written() -> None:
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("x", "/w/x"), ("/x/", "/x"), ("../y", "/y"), ("../../..", "/"), ("a//b/./c", "/w/a/b/c"), ("/", "/")],
+    [("x", "/w/x"), ("/x/", "/x/"), ("../y", "/y"), ("../../..", "/"), ("a//b/./c", "/w/a/b/c"), ("/", "/")],
 )
 def test_a_directory_is_relative_to_the_one_before_it(path: str, expected: str) -> None:
     plan = plan_of(f"FROM a\nUSER me\nWORKDIR {path}\n", {"a": {"WorkingDir": "/w"}})
     assert document(plan)["config"]["WorkingDir"] == expected
     assert history(plan)[-1] == f"WORKDIR {expected}"
     made = plan.steps[-1].operation
-    assert made == (MakeDirectory(expected, "me") if expected != "/" else None)
+    assert made == (MakeDirectory(expected.rstrip("/"), "me") if expected != "/" else None)
 
 
 def test_the_health_check_is_told_as_go_prints_it() -> None:
