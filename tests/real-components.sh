@@ -20,6 +20,7 @@ buildah:/usr/bin/buildah
 podman:/usr/bin/podman
 iproute2:/sbin/tc
 iptables:/usr/sbin/iptables
+nftables:/usr/sbin/nft
 openssh-client:/usr/bin/ssh-add
 nginx-light:/usr/sbin/nginx
 busybox-static:/bin/busybox

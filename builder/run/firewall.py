@@ -71,9 +71,14 @@ def _rules(block: Block) -> tuple[tuple[str, str], ...]:
 
 
 def nft_table(block: Block) -> str:
-    masquerade = f'ip saddr {block.address} oifname != "{block.link}" masquerade'
-    chain = f"chain out {{ type nat hook postrouting priority 100; policy accept; {masquerade}; }}"
-    return f"table ip {block.link} {{ {chain} }}\n"
+    return f"""\
+table ip {block.link} {{
+    chain out {{
+        type nat hook postrouting priority 100; policy accept;
+        ip saddr {block.address} oifname != "{block.link}" masquerade
+    }}
+}}
+"""
 
 
 def nft_removal(block: Block) -> str:

@@ -6,12 +6,12 @@ in it have ended. Firewall rules do not go by themselves: reservation.py keeps a
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.run.address_pool import Route, choose_range, parse_routes
-from builder.run.firewall import find_firewall
+from builder.run.firewall import Firewall, find_firewall
 from builder.run.link import close_link, link_mtu, open_link, switch_on_forwarding
 from builder.run.name_resolution import ipv4_servers, read_resolver
 from builder.run.reservation import clean_up_reservations, reserve
@@ -31,11 +31,13 @@ class Network:
         self._closing.close()
 
 
-def open_network(mode: str, reservations: Path = RESERVATIONS) -> Network:
+def open_network(
+    mode: str, reservations: Path = RESERVATIONS, find: Callable[[], Firewall] = find_firewall
+) -> Network:
     """mode: default, none or host. Raises RunError where there is no way to make one, OSError. Blocking."""
     if mode != "default":
         return Network(None if mode == "host" else "")
-    firewall, routes = find_firewall(), parse_routes(Path("/proc/net/route").read_text())
+    firewall, routes = find(), parse_routes(Path("/proc/net/route").read_text())
     range_ = choose_range(routes, ipv4_servers(read_resolver(isolated=True)))
     with contextlib.ExitStack() as stack:
         reservation = reserve(reservations, range_, firewall)

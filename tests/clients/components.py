@@ -10,6 +10,7 @@ from pathlib import Path
 _FILES = {
     "runc": ("/usr/sbin/runc",),
     "crun": ("/usr/bin/crun",),
+    "nft": ("/usr/sbin/nft",),
     "ssh": ("/usr/bin/ssh-add", "/usr/bin/ssh-agent", "/usr/bin/ssh-keygen"),
     "iptables": ("/usr/sbin/iptables",),
     "docker": ("/usr/sbin/dockerd", "/usr/bin/docker", "/usr/bin/containerd", "/usr/sbin/runc"),

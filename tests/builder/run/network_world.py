@@ -18,7 +18,9 @@ import trio
 
 from agent.store.file_lock import try_lock
 from builder.run.errors import RunError
+from builder.run.firewall import Firewall
 from builder.run.left_behind import clean_up
+from builder.run.network import open_network
 from builder.run.runtime import Runtime
 from tests.builder.run.small_root import Sandbox
 from tests.clients.scratch import mounts_below
@@ -90,6 +92,18 @@ def cancelled_at_any_time(sandbox: Sandbox) -> None:
 
     for milliseconds in (0, 1, 2, 4, 8, 12, 16, 20, 25, 30, 35, 40, 50, 60, 80, 120):
         trio.run(cancel_after, milliseconds / 1000)
+
+
+def with_nft(_sandbox: Sandbox) -> None:
+    """Nothing is dropped by another table there: nft's cannot overrule that."""
+    _do("iptables -P FORWARD ACCEPT")
+    network = open_network("default", find=lambda: Firewall("/usr/sbin/nft"))
+    words = ["nsenter", f"--net={network.namespace}", "busybox", "nc", FAR, "80"]
+    assert subprocess.run(words, check=True, capture_output=True).stdout == b"far\n"
+    network.close()
+    rules = subprocess.run(["/usr/sbin/nft", "list", "ruleset"], check=True, capture_output=True).stdout
+    assert b"shoal" not in rules
+    _do("iptables -P FORWARD DROP")
 
 
 def with_crun(sandbox: Sandbox) -> None:

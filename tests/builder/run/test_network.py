@@ -31,3 +31,8 @@ def test_crun_does_the_same(sandbox: Sandbox) -> None:
 
 def test_nothing_is_left_whenever_a_build_is_killed(sandbox: Sandbox) -> None:
     network_world.in_a_world(network_world.killed_at_any_time, sandbox)
+
+
+@pytest.mark.real("nft")
+def test_where_there_is_no_iptables_nft_does(sandbox: Sandbox) -> None:
+    network_world.in_a_world(network_world.with_nft, sandbox)
