@@ -68,6 +68,10 @@ class Cluster:
         if not node.is_hostile:
             self._unfinished -= 1
 
+    def on_node_failed(self, node: Node) -> None:
+        """Its pull has failed, with an error that says why."""
+        self._unfinished -= not node.is_hostile
+
     def on_verified(self, node: Node, index: int) -> None:
         node.chunks_held += 1
         self.history.on_chunk(self.clock.now, index)
@@ -89,7 +93,10 @@ class Cluster:
         return Link(one, two, self.latency(one.node, two.node), rate, scenario.hardship.loss, self.rng)
 
     def is_blocked(self, one: Node, two: Node) -> bool:
-        """Every other node of a starved zone cannot reach the other zones, its first importer among them."""
+        """A partition; and every other node of a starved zone cannot reach the other zones, its first importer among
+        them."""
+        if self._is_parted and _is_apart(one) != _is_apart(two):
+            return True
         if not self.scenario.zones.starved or one.zone == two.zone:
             return False
         zones = self.scenario.zones.zones
@@ -100,7 +107,10 @@ class Cluster:
         self, call: Announce, answer: Callable[[AnnounceAnswer], None], failed: Callable[[], None]
     ) -> None:
         self.tracker_calls += 1
-        self.clock.after(self.scenario.latency_seconds, self._on_call, call, answer, failed)
+        if self._is_parted and _is_apart(self.nodes[call.node]):
+            self.clock.after(_CALL_TIMEOUT_SECONDS, failed)
+        else:
+            self.clock.after(self.scenario.latency_seconds, self._on_call, call, answer, failed)
 
     def _on_call(
         self, call: Announce, answer: Callable[[AnnounceAnswer], None], failed: Callable[[], None]
@@ -119,6 +129,18 @@ class Cluster:
         result = self.tracker.on_announce(call, "", now)
         self._tracker_free_at = max(self._tracker_free_at, now) + self.scenario.tracker_seconds
         self.clock.at(self._tracker_free_at + self.scenario.latency_seconds, answer, result)
+
+    # ---- a partition
+
+    @property
+    def _is_parted(self) -> bool:
+        parted = self.scenario.hardship.parted
+        return parted is not None and parted[0] <= self.clock.now < parted[1]
+
+    def _part(self) -> None:
+        for node in self.nodes.values():
+            if _is_apart(node):
+                node.part([other for other in self.nodes.values() if not _is_apart(other)])
 
     # ---- building
 
@@ -157,6 +179,10 @@ class Cluster:
         for node in take(hardship.mute):
             node.is_mute = True
         dying, late = take(hardship.dying), take(hardship.late)
+        for node in take(hardship.full):
+            self.clock.at(self.bound_seconds / 2, node.fill_disk)
+        if hardship.parted is not None:
+            self.clock.at(hardship.parted[0], self._part)
         for node in everyone:
             at = rng.random() * self.scenario.join_seconds
             if node in late:
@@ -172,6 +198,10 @@ class Cluster:
         node.die()
         if self.scenario.hardship.away_seconds:
             self.clock.after(self.scenario.hardship.away_seconds, node.start, self.blobs)
+
+
+def _is_apart(node: Node) -> bool:
+    return node.number % 4 == 3
 
 
 def _blobs(scenario: Scenario) -> tuple[Blob, ...]:

@@ -254,7 +254,10 @@ class Download:
             return
         now = self.node.clock.now
         self.moved_at = now
-        if wrong:
+        if self.node.is_full:
+            self.perform(self.swarm.on_unwritten(index, now))
+            self.node.on_unwritten()
+        elif wrong:
             self.perform(self.swarm.on_corrupt(peer, index, now))
         else:
             self.peers_moved_at = now
@@ -263,6 +266,9 @@ class Download:
 
     def on_read(self, index: int) -> None:
         """A chunk came from the registry."""
+        if self.node.is_full:
+            self.node.on_unwritten()
+            return
         self.moved_at = self.node.clock.now
         self.node.cluster.on_verified(self.node, self.blob.first + index)
         self.perform(self.swarm.on_verified(index, self.blob.truth[index], None, self.moved_at))

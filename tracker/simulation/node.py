@@ -44,6 +44,7 @@ class Node:
         self.is_false = False
         self.is_boastful = False
         self.is_mute = False
+        self.is_full = False
         self.alive = False
         self.life = 0
         self.started_at = 0.0
@@ -97,6 +98,25 @@ class Node:
             download.close()
         self._known.clear()
         self._dialling.clear()
+
+    def fill_disk(self) -> None:
+        self.is_full = True
+
+    def on_unwritten(self) -> None:
+        """Its disk is full: what it pulls fails, and it takes no part any more."""
+        if self.alive and self.whole_at is None:
+            self.cluster.on_node_failed(self)
+            self.die()
+
+    def part(self, others: "list[Node]") -> None:
+        """It reaches none of them for now: links break."""
+        for other in others:
+            self._known.discard(other.id)
+            other._known.discard(self.id)
+            for download in self.downloads.values():
+                link = download.neighbours.get(other.id)
+                if link is not None:
+                    link.cut()
 
     def on_whole(self) -> None:
         if self.whole_at is None and self.is_whole and not self.is_boastful:

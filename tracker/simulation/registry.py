@@ -42,6 +42,8 @@ class Registry:
 
     def _is_over_quota(self) -> bool:
         scenario, now = self.scenario, self._clock.now
+        if scenario.storm is not None and scenario.storm[0] <= now < scenario.storm[1]:
+            return True
         if not scenario.quota:
             return False
         if now >= self._window_ends:

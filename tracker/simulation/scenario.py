@@ -11,7 +11,7 @@ GBIT = 1e9 / 8
 @dataclass(frozen=True, slots=True)
 class RegistryScenario:
     """rate: of all connections together. quota: requests a `quota_seconds`, beyond which it answers 429 with
-    Retry-After; 0 for no limit. off: it answers nothing between these times."""
+    Retry-After; 0 for no limit. off: it answers nothing between these times. storm: between these, 429 to all."""
 
     rate: float = GBIT
     connection_rate: float = float("inf")
@@ -20,6 +20,7 @@ class RegistryScenario:
     quota_seconds: float = 10.0
     retry_after_seconds: float = 5.0
     off: tuple[float, float] | None = None
+    storm: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,8 @@ class Hardship:
     """What befalls the nodes, as shares of them. slow: `slow_factor` times slower lines. corrupt: sends wrong bytes.
     boastful: says it has everything, and has nothing. mute: accepts requests and never sends. dying: dies at a time by
     chance within the rollout and is back `away_seconds` later with the chunks that it had (never, where 0).
-    late: comes when the others are half through. loss: share of packets lost."""
+    late: comes when the others are half through. loss: share of packets lost. full: has no room on its disk from half
+    time on. parted: every fourth node reaches neither the others nor the tracker between these times."""
 
     slow: float = 0.0
     slow_factor: float = 10.0
@@ -39,6 +41,8 @@ class Hardship:
     late: float = 0.0
     loss: float = 0.0
     tracker_off: tuple[float, float] | None = None
+    full: float = 0.0
+    parted: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

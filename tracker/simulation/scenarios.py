@@ -18,6 +18,10 @@ SCENARIOS: dict[str, Scenario] = {
         registry=RegistryScenario(rate=10 * GBIT, quota=20, retry_after_seconds=2.0),
         about="a registry that answers 20 requests in 10 seconds, and 429 to the rest",
     ),
+    "storm": Scenario(
+        registry=RegistryScenario(rate=GBIT, storm=(6.0, 12.0), retry_after_seconds=2.0),
+        about="the registry answers 429 to everybody for six seconds",
+    ),
     "registry-cut": Scenario(
         registry=RegistryScenario(rate=GBIT, off=(6.0, 12.0)), about="the registry is gone for six seconds"
     ),
@@ -39,6 +43,13 @@ SCENARIOS: dict[str, Scenario] = {
     "tracker-lost": Scenario(
         hardship=Hardship(tracker_off=(10.0, 16.0)),
         about="the tracker is killed, and restarted knowing nothing",
+    ),
+    "parted": Scenario(
+        hardship=Hardship(parted=(6.0, 14.0)),
+        about="one node in four reaches neither the others nor the tracker for eight seconds",
+    ),
+    "disk-full": Scenario(
+        hardship=Hardship(full=0.02), about="the disks of one node in fifty are full at half time"
     ),
     "zones": Scenario(zones=ZoneScenario(zones=3), about="three zones, 20 ms apart"),
     "starved-zone": Scenario(
