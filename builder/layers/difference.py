@@ -75,7 +75,7 @@ class _Difference:
         self._tar = TarWriter(write)
         self._levels: list[_Level] = []
         self._first_names: dict[int, str] = {}
-        self._unchanged_names: dict[int, list[TarEntry]] = {}
+        self._unchanged_names: dict[int, list[tuple[TarEntry, list[_Level]]]] = {}
 
     def run(self, upper: Path, lower: Path) -> None:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -134,7 +134,7 @@ class _Difference:
             raise
         self._levels.append(inner)
         if below is None or not _same_attributes(fd, status, below, os.fstat(below)):
-            self._write_parents()
+            self._write_directories(self._levels)
         self._list(inner)
 
     def _add_file(
@@ -150,13 +150,14 @@ class _Difference:
                 self._add(_link(entry, first))
                 return
             if is_same:  # written after all, should another of its names count
-                self._unchanged_names.setdefault(status.st_ino, []).append(entry)
+                self._unchanged_names.setdefault(status.st_ino, []).append((entry, [*self._levels]))
                 return
             self._first_names[status.st_ino] = path
         if is_same:
             return
         self._add(entry, _data(level.fd, name, entry) if entry.kind is Kind.FILE else ())
-        for other in self._unchanged_names.pop(status.st_ino, []) if status.st_nlink > 1 else ():
+        for other, levels in self._unchanged_names.pop(status.st_ino, []) if status.st_nlink > 1 else ():
+            self._write_directories(levels)
             self._add(_link(other, path))
 
     def _entry(self, path: str, status: os.stat_result, xattrs: dict[str, bytes]) -> TarEntry:
@@ -178,15 +179,16 @@ class _Difference:
         seconds = status.st_mtime_ns // _SECOND_NS
         return (seconds if self._epoch is None else min(seconds, self._epoch)) * _SECOND_NS
 
-    def _write_parents(self) -> None:
-        for level in self._levels:
+    def _write_directories(self, levels: list[_Level]) -> None:
+        """Those that are not written yet."""
+        for level in levels:
             if level.entry is not None:
                 entry, level.entry = level.entry, None
                 self._tar.add(entry)
                 self.count += 1
 
     def _add(self, entry: TarEntry, data: Iterable[bytes] = ()) -> None:
-        self._write_parents()
+        self._write_directories(self._levels)
         self._tar.add(entry, data)
         self.count += 1
 
