@@ -6,11 +6,12 @@ dies at once leaves what `clean_up` (left_behind.py) finds by the record in the 
 
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import trio
 
+from builder.run.agent_socket import AgentSocket
 from builder.run.errors import RunError
 from builder.run.prepared import PreparedContainer
 from builder.run.request import ContainerRequest
@@ -20,6 +21,7 @@ Stream = Literal["stdout", "stderr"]
 OnOutput = Callable[[Stream, bytes], None]
 
 _READ_BYTES = 64 * 1024
+_COMPLAINT_BYTES = 1024
 _KILL_SECONDS = 10.0
 _POLL_SECONDS = 0.01
 _CLOSE_SECONDS = 60.0
@@ -33,19 +35,31 @@ async def run_container(request: ContainerRequest, on_output: OnOutput) -> int:
     """
     container = PreparedContainer(request)
     try:
-        await trio.to_thread.run_sync(container.open)
-        status = await _carry_out(container, on_output)
-        if status != 0:
-            await trio.to_thread.run_sync(explain_failure, container, status)
-        return status
-    except OSError as error:
-        raise RunError(f"the container of RUN cannot be set up: {error}") from error
-    finally:
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSE_SECONDS):
-            await trio.to_thread.run_sync(container.close, abandon_on_cancel=True)
+        try:
+            await trio.to_thread.run_sync(container.open)
+            return await _carry_out(container, _Output(on_output))
+        finally:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSE_SECONDS):
+                await trio.to_thread.run_sync(container.close, abandon_on_cancel=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise RunError(f"the container of RUN cannot be set up or taken away: {error}") from error
 
 
-async def _carry_out(container: PreparedContainer, on_output: OnOutput) -> int:
+class _Output:
+    """Passes on what comes, and keeps the end of what the command, or its runtime, complains of."""
+
+    def __init__(self, on_output: OnOutput) -> None:
+        self._on_output = on_output
+        self.complaint = b""
+
+    async def forward(self, stream: trio.abc.ReceiveStream, name: Stream) -> None:
+        while piece := await stream.receive_some(_READ_BYTES):
+            if name == "stderr":
+                self.complaint = (self.complaint + piece)[-_COMPLAINT_BYTES:]
+            self._on_output(name, bytes(piece))
+
+
+async def _carry_out(container: PreparedContainer, output: _Output) -> int:
     process = await trio.lowlevel.open_process(
         container.command(),
         stdin=subprocess.DEVNULL,
@@ -53,27 +67,29 @@ async def _carry_out(container: PreparedContainer, on_output: OnOutput) -> int:
         stderr=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for us, who end the container in order
     )
-    assert process.stdout is not None
-    assert process.stderr is not None
     try:
-        async with trio.open_nursery() as agents:
-            for agent in container.agents:
-                agents.start_soon(agent.serve)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_forward, process.stdout, "stdout", on_output)
-                nursery.start_soon(_forward, process.stderr, "stderr", on_output)
-                status = await process.wait()
-                nursery.cancel_scope.deadline = trio.current_time() + _DRAIN_SECONDS
-            agents.cancel_scope.cancel()
+        status = await _follow(process, container.agents, output)
     finally:
         if process.returncode is None:
             await _kill(process, container)
+    if status != 0:
+        explain_failure(container, status, output.complaint)
     return 128 - status if status < 0 else status
 
 
-async def _forward(stream: trio.abc.ReceiveStream, name: Stream, on_output: OnOutput) -> None:
-    while piece := await stream.receive_some(_READ_BYTES):
-        on_output(name, bytes(piece))
+async def _follow(process: trio.Process, agents: Sequence[AgentSocket], output: _Output) -> int:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    async with trio.open_nursery() as services:
+        for agent in agents:
+            services.start_soon(agent.serve)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(output.forward, process.stdout, "stdout")
+            nursery.start_soon(output.forward, process.stderr, "stderr")
+            status = await process.wait()
+            nursery.cancel_scope.deadline = trio.current_time() + _DRAIN_SECONDS
+        services.cancel_scope.cancel()
+    return status
 
 
 async def _kill(process: trio.Process, container: PreparedContainer) -> None:

@@ -1,4 +1,7 @@
-"""Why a RUN could not be started: what the runtime's log says, and programs that are for another machine."""
+"""Why a RUN could not be started: what the runtime's log says, and programs that are for another machine.
+
+A program for another machine that fails by itself, under an emulator, is left alone.
+"""
 
 import json
 import os
@@ -9,6 +12,7 @@ from builder.run.errors import RunError
 from builder.run.prepared import PreparedContainer
 from builder.run.root_path import path_in_root, read_start
 
+_CANNOT_EXECUTE = b"exec format error"  # ENOEXEC, in all runtimes' words
 _PREFIXES = re.compile(
     r"^(runc run failed: |unable to start container process: |container_linux\.go:\d+: |"
     r"starting container process caused: )+"
@@ -33,9 +37,13 @@ _RUNS = {
 }
 
 
-def explain_failure(container: PreparedContainer, status: int) -> None:
-    """Raises RunError where the command never ran; returns where `status` is the command's own."""
-    if foreign := foreign_program(container.root, container.arguments[0], container.search_path):
+def explain_failure(container: PreparedContainer, status: int, complaint: bytes) -> None:
+    """Raises RunError where the command never ran; returns where `status` is the command's own.
+
+    complaint: the end of what was said on standard error, by whomever.
+    """
+    foreign = foreign_program(container.root, container.arguments[0], container.search_path)
+    if foreign is not None and _CANNOT_EXECUTE in complaint.lower():
         platform = container.platform or f"linux/{foreign}"
         raise RunError(
             f"this machine ({os.uname().machine}) cannot run {container.arguments[0]} of {platform}: register an "

@@ -8,6 +8,7 @@ import trio
 from builder.plan.steps import RunOperation, ScriptFile
 from builder.run.errors import RunError
 from builder.run.request import ContainerRequest, ResolvedMount
+from builder.run.runtime import Runtime
 from tests.builder.run.small_root import Sandbox
 
 pytestmark = pytest.mark.real("runc", "busybox")
@@ -68,6 +69,11 @@ async def test_the_kernels_files_are_masked_or_read_only(sandbox: Sandbox) -> No
 async def test_an_insecure_run_must_be_allowed_and_then_may_mount(sandbox: Sandbox) -> None:
     with pytest.raises(RunError, match=r"--allow security\.insecure"):
         await sandbox.run("true", security="insecure")
+    text = "mount -t tmpfs x /etc && grep -E '^Seccomp:' /proc/self/status"
+    operation = RunOperation(("/bin/sh", "-c", text), (), "/", network="none", security="insecure")
+    request = ContainerRequest(sandbox.root, operation, sandbox.work, sandbox.runtime, allow_insecure=True)
+    assert await sandbox.run_request(request) == 0
+    assert sandbox.said == "Seccomp:\t0"
 
 
 async def test_a_secret_is_a_file_in_memory_with_its_mode_and_never_in_the_root(sandbox: Sandbox) -> None:
@@ -122,6 +128,12 @@ async def test_a_program_for_another_machine_is_explained(sandbox: Sandbox) -> N
     (sandbox.root / "bin/foreign").chmod(0o755)
     with pytest.raises(RunError, match=r"cannot run foreign of linux/s390x: register an emulator"):
         await sandbox.execute(("foreign",))
+
+
+async def test_a_runtime_that_is_not_there_is_an_error(sandbox: Sandbox) -> None:
+    sandbox.runtime = Runtime(sandbox.work / "nothing")
+    with pytest.raises(RunError, match="cannot be set up"):
+        await sandbox.run("true")
 
 
 async def test_a_secret_in_the_environment_wins(sandbox: Sandbox) -> None:

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from builder.plan.steps import RunOperation
 from builder.run.errors import RunError
+from builder.run.prepared import PreparedContainer
+from builder.run.request import ContainerRequest
 from builder.run.runtime import VARIABLE, Runtime, find_runtime
-from builder.run.start_failure import foreign_program, logged_error
+from builder.run.start_failure import explain_failure, foreign_program, logged_error
 
 
 def test_runc_comes_first_then_crun() -> None:
@@ -47,3 +50,13 @@ def test_scripts_and_missing_programs_are_of_no_architecture(tmp_path: Path) -> 
     assert foreign_program(tmp_path, "nothing", "/bin") is None
     assert foreign_program(tmp_path, "/bin", "") is None
     assert foreign_program(tmp_path, "arm", "/nowhere:/bin") in ("arm64", None)
+
+
+def test_a_program_for_another_machine_that_an_emulator_runs_may_fail_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/s390x").write_bytes(b"\x7fELF\x02\x02\x01" + bytes(11) + b"\x00\x16")
+    operation = RunOperation(("/bin/s390x",), (), "/")
+    container = PreparedContainer(ContainerRequest(tmp_path, operation, tmp_path, Runtime(Path("/r"))))
+    explain_failure(container, 1, b"make: *** Error 1\n")
+    with pytest.raises(RunError, match="linux/s390x: register an emulator"):
+        explain_failure(container, 1, b"exec /bin/s390x: Exec format error\n")
