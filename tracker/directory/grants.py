@@ -1,11 +1,13 @@
 """`LeaseGrants`: who is given which lease when it calls.
 
-In this order: the check of a disputed chunk; the lowest run that nobody holds or reads; a race, for who starves.
+In this order: the check of a disputed chunk; the lowest run that nobody holds or reads; what its reader does not pass
+on; a race, for who starves.
 How long a run is, whose turn it is, how many run at a time and what may be raced are policies in files of their own.
 """
 
 import random
 
+from tracker.directory import passing_on
 from tracker.directory.budget import Budget
 from tracker.directory.claims import Dispute
 from tracker.directory.events import Journal
@@ -59,7 +61,7 @@ class LeaseGrants:
         return run or self._race(swarm, member, now)
 
     def _run(self, swarm: Swarm, member: Member, interval_seconds: float, now: float) -> LeaseRecord | None:
-        free = swarm.free(now)
+        free = swarm.free(now) or self._kept_back(swarm, member, interval_seconds, now)
         if not free or not self._budget.has_room(swarm.digest, member.source, now):
             return None
         if not may_read(swarm, member, now) or self._is_passed_over(swarm, member, interval_seconds, now):
@@ -76,12 +78,19 @@ class LeaseGrants:
         longest = run_chunks(swarm.chunks, len(swarm.incomplete), member.granted)
         return self._start(swarm, member, LeaseKind.NORMAL, start, run_end(free, start, longest), now)
 
+    def _kept_back(self, swarm: Swarm, member: Member, interval_seconds: float, now: float) -> int:
+        """Once the rest has been read: what its readers do not pass on."""
+        patience = passing_on.patience_seconds(swarm.chunk_seconds, interval_seconds)
+        return swarm.passing.kept(now - patience) & ~(member.have | swarm.leased | swarm.raced)
+
     def _is_passed_over(self, swarm: Swarm, member: Member, interval_seconds: float, now: float) -> bool:
         others_wait = sum(swarm.waiting.values()) - member.waiting > 0
         if member.stalled_until > now and others_wait:
             return True
+        patience = passing_on.patience_seconds(swarm.chunk_seconds, interval_seconds)
+        keeps = others_wait and swarm.passing.keeps(member, now - patience)
         behind = swarm.waiting_behind(member.granted)
-        if not must_wait(len(member.leases), behind, interval_seconds):
+        if not keeps and not must_wait(len(member.leases), behind, interval_seconds):
             return False
         if swarm.passed_over_since is None:
             swarm.passed_over_since = now

@@ -126,6 +126,7 @@ class LeaseBook:
             member = lease.member
             if not member.complete:
                 lease.swarm.set_have(member, member.have | run_bits(lease.next, reached))
+                lease.swarm.passing.on_read(member, lease.next, reached, now)
             lease.next = reached
         if 0 < lease.stop <= lease.next and lease.kind is not LeaseKind.CHECK:
             self.end(lease, LeaseEnd.COMPLETED)  # a check ends with the claim

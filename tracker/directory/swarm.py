@@ -14,6 +14,7 @@ from agent.wire.node_id import NodeId
 from tracker.directory.border import Border
 from tracker.directory.claims import ClaimLog
 from tracker.directory.member import Member, NodeRecord
+from tracker.directory.passing_on import PassingOn
 from tracker.directory.pick_list import PickList
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Swarm:
         self.by_rack: dict[tuple[str, str], PickList[Member]] = {}
         self.border = Border(self.by_zone)
         self.claims = ClaimLog(epoch)
+        self.passing = PassingOn()
         self.leases: dict[int, LeaseRecord] = {}
         self.leased = 0
         self.raced = 0
@@ -126,6 +128,7 @@ class Swarm:
             member.record.incomplete += 1
             self.complete.discard(member)
             self.incomplete.add(member)
+        self.passing.on_have(member, bits)
         if member.have & ~bits:
             self._held_is_stale = True
         elif bits != member.have:
@@ -140,6 +143,7 @@ class Swarm:
             member.starving_since = None
             self.incomplete.discard(member)
             self.complete.add(member)
+        self.passing.on_have(member, self.full)
         member.have = self.full
         self._held |= self.full
 

@@ -45,6 +45,7 @@ class Cluster:
         self.tracker_lives = 1
         self.bans = 0
         self.cross_zone_bytes = 0.0
+        self.read_for_themselves_bytes = 0.0  # by hostile nodes, which nobody gives anything
         self._tracker_free_at = 0.0
         self.nodes: dict[NodeId, Node] = {}
         for number in range(scenario.nodes):

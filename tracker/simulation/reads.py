@@ -157,6 +157,8 @@ class Reads:
             self._end(read)
             return
         cluster.registry.bytes_sent += length
+        if read.lease is None and download.node.is_hostile:
+            cluster.read_for_themselves_bytes += length
         self._failures = None
         if index not in download.swarm.have:
             self.new_claims.append(index)

@@ -11,9 +11,10 @@ from tracker.simulation.cluster import Cluster
 class Report:
     """Times from a node's own start to its last verified chunk, in seconds; stuck nodes are in none of them.
 
-    fairness: Jain's index of bytes uploaded, 1.0 where everybody uploads alike. cross_zone_ratio: bytes between zones
-    over (zones - 1) images, 0 where there is one zone. messages_per_node: frames between peers. declined: offers
-    declined, a chunk received. waste: bytes that peers sent over those that were needed.
+    registry_copies: what was read for the swarm, hostile nodes' leases included; not what hostile nodes read for
+    themselves, since nobody gives them anything. fairness: Jain's index of bytes uploaded, 1.0 where everybody uploads
+    alike. cross_zone_ratio: bytes between zones over (zones - 1) images, 0 where there is one zone. messages_per_node:
+    frames between peers. declined: offers declined, a chunk received.
     """
 
     nodes: int
@@ -78,7 +79,8 @@ def report_of(cluster: Cluster) -> Report:
         p50_seconds=statistics.median(seconds) if seconds else 0.0,
         p99_seconds=seconds[int(0.99 * (len(seconds) - 1))] if seconds else 0.0,
         max_seconds=seconds[-1] if seconds else 0.0,
-        registry_copies=cluster.registry.port.total_bytes / scenario.image_bytes,
+        registry_copies=(cluster.registry.port.total_bytes - cluster.read_for_themselves_bytes)
+        / scenario.image_bytes,
         registry_requests=cluster.registry.requests,
         registry_refusals=cluster.registry.refusals,
         cross_zone_ratio=cluster.cross_zone_bytes / images if images else 0.0,
