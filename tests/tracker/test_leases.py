@@ -5,8 +5,9 @@ import random
 import pytest
 
 from agent.content.chunk_map import ChunkMap
+from agent.content.digest import Digest
 from tests.tracker.nodes import BLOB, CLUSTER, REGISTRY, SIZE, FakeNode
-from tracker.directory.budget import BLOB_START, Budget
+from tracker.directory.budget import BLOB_START, REGISTRY_START, Budget
 from tracker.directory.events import EventKind
 from tracker.directory.lease_run import run_chunks
 from tracker.directory.lease_turn import must_wait
@@ -304,6 +305,17 @@ def test_a_small_blob_is_one_lease(tracker: Tracker) -> None:
     node = FakeNode(1, size=200 * 1024, leases_wanted=4)
     node.call(tracker, 0)
     assert [(lease.start, lease.stop) for lease in node.leases.values()] == [(0, 4)]
+
+
+@pytest.mark.parametrize(("size", "most"), [(100_000, 4 * REGISTRY_START), (SIZE, REGISTRY_START)])
+def test_of_small_blobs_more_are_read_at_a_time_than_of_large_ones(
+    tracker: Tracker, size: int, most: float
+) -> None:
+    nodes = [FakeNode(n, digest=Digest.of(b"layer %d" % n), size=size) for n in range(1, 101)]
+    for node in nodes:
+        node.call(tracker, 0)
+    assert sum(len(node.leases) for node in nodes) == most
+    assert tracker.directory.budget.registry(REGISTRY).running == REGISTRY_START
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,9 @@ doubles in a round of them; once they take much longer than the fastest one of t
 used, and more of them at a time would only let every chunk arrive late (its last ones all at the end, with nobody left
 to pass them on). A slow node's lease says nothing of the registry: fewer run only where none of the last few was fast.
 
+What is read in a moment is over long before its node calls again: a small lease weighs little in a registry's limit,
+else an image of many small layers would come by 16 of them a call. A node opens 16 connections at most, anyway.
+
 Races and checks are not counted against a blob's limit: what makes them necessary is that it is used up.
 """
 
@@ -18,6 +21,8 @@ BLOB_START = 2.0
 REGISTRY_START = 16.0
 _BLOB_MOST = 64.0
 _REGISTRY_MOST = 256.0
+_SMALL_LEASE_BYTES = 256 * 1024
+_SMALL_LEASE_WEIGHT = 0.25
 _LEAST_WHILE_OTHERS_WAIT = 2.0  # one under way while the next is handed out
 _GROW_ABOVE = 0.6
 _SHRINK_BELOW = 0.3  # not above: a holder busy with its neighbours takes up to three times as long
@@ -46,7 +51,7 @@ class _Fastest:
 class _Limit:
     limit: float
     most: float
-    running: int = 0
+    running: float = 0.0
     fastest: dict[int, "_Fastest"] = field(default_factory=dict)  # of each size in bytes
     last: deque[float] = field(default_factory=lambda: deque(maxlen=_LAST_FEW))
 
@@ -74,6 +79,11 @@ class _Limit:
         self.limit = max(self.limit / 2, 1.0)
 
 
+def lease_weight(size: int) -> float:
+    """Of a lease of `size` bytes in a registry's limit. A power of two: what is added up comes to zero again."""
+    return _SMALL_LEASE_WEIGHT if size <= _SMALL_LEASE_BYTES else 1.0
+
+
 class Budget:
     def __init__(self) -> None:
         self._blobs: dict[Digest, _Limit] = {}
@@ -92,12 +102,12 @@ class Budget:
     def registry_has_room(self, registry: str, now: float) -> bool:
         return self.pause_seconds(registry, now) == 0.0 and self.registry(registry).has_room
 
-    def on_granted(self, blob: Digest, registry: str, *, counts_for_blob: bool) -> None:
-        self.registry(registry).running += 1
+    def on_granted(self, blob: Digest, registry: str, weight: float, *, counts_for_blob: bool) -> None:
+        self.registry(registry).running += weight
         self.blob(blob).running += counts_for_blob
 
-    def on_ended(self, blob: Digest, registry: str, *, counts_for_blob: bool) -> None:
-        self.registry(registry).running -= 1
+    def on_ended(self, blob: Digest, registry: str, weight: float, *, counts_for_blob: bool) -> None:
+        self.registry(registry).running -= weight
         self.blob(blob).running -= counts_for_blob
 
     def on_completed_while_others_wait(

@@ -44,6 +44,7 @@ class LeaseRecord:
     granted_at: float
     progressed_at: float
     progress_bytes: int = 0
+    weight: float = 1.0  # in the registry's budget
     unlisted: int = 0  # reports in a row that did not mention it
 
     @property

@@ -10,7 +10,7 @@ import heapq
 from collections import OrderedDict
 
 from agent.wire.tracker_calls import LeaseReport
-from tracker.directory.budget import Budget
+from tracker.directory.budget import Budget, lease_weight
 from tracker.directory.events import EventKind, Journal
 from tracker.directory.lease import PROGRESS_SECONDS, LeaseEnd, LeaseKind, LeaseRecord, run_bits
 from tracker.directory.member import Member
@@ -47,7 +47,9 @@ class LeaseBook:
         self._running[lease.lease] = swarm.leases[lease.lease] = member.leases[lease.lease] = lease
         self._mark(lease)
         swarm.count_granted(member)
-        self._budget.on_granted(swarm.digest, lease.source, counts_for_blob=lease.kind is LeaseKind.NORMAL)
+        lease.weight = lease_weight(lease.size_bytes) if lease.stop else 1.0
+        is_normal = lease.kind is LeaseKind.NORMAL
+        self._budget.on_granted(swarm.digest, lease.source, lease.weight, counts_for_blob=is_normal)
         heapq.heappush(self._timers, (lease.deadline, lease.lease))
 
     def end(self, lease: LeaseRecord, how: LeaseEnd) -> None:
@@ -59,7 +61,8 @@ class LeaseBook:
             swarm.raced &= ~lease.bits
         else:
             _reopen_disputes(lease)
-        self._budget.on_ended(swarm.digest, lease.source, counts_for_blob=lease.kind is LeaseKind.NORMAL)
+        is_normal = lease.kind is LeaseKind.NORMAL
+        self._budget.on_ended(swarm.digest, lease.source, lease.weight, counts_for_blob=is_normal)
         self._ended[lease.lease] = lease.next
         if len(self._ended) > _ENDED_REMEMBERED:
             self._ended.popitem(last=False)
