@@ -311,8 +311,9 @@ class Download:
         """All chunks are here. Raises ContentError where the whole is wrong once too often, DiskError."""
         partial, hop = self.partial, self.services.hop
         assert partial is not None
+        is_hashed = not self._is_hashing and partial.unhashed_bytes <= INLINE_BYTES
         try:
-            await hop(partial.verify)
+            await (run_inline if is_hashed else hop)(partial.verify)
         except ContentError as error:
             self._on_mismatch(session, error)
             return
