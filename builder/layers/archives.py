@@ -46,6 +46,10 @@ def unpack_archive(read: Read, tree: Path, inside: str = "/", owner: tuple[int, 
         target = parent / name if name else parent
         if name:
             _make_parents(parent, tree)
+        elif entry.kind is not Kind.DIRECTORY:
+            raise ContentError(
+                f"archive has {entry.name[:200]!r}, its root, as something else than a directory"
+            )
         _unpack(entry, target, reader, tree, inside)
         if entry.kind is Kind.HARD_LINK:
             continue

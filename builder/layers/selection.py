@@ -2,8 +2,9 @@
 
 The same walk gives what is copied and what is hashed for the cache, so that the two cannot differ. Rules as of
 BuildKit (solver/llbsolver/file, tonistiigi/fsutil): patterns are Go's filepath.Match, an empty match is fine and a
-missing literal is not; a directory stands for what is in it; symbolic links in a source's own path are followed, inside
-of the root; links below are copied as links. With --parents the path behind `/./` is kept.
+missing literal is not; a directory stands for what is in it, and --exclude means what is in directories alone; symbolic
+links in a source's own path are followed, inside of the root; links below are copied as links. With --parents the path
+behind `/./` is kept.
 """
 
 import os
@@ -40,13 +41,16 @@ class Picked:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What `selected` is asked for. ignore: of the context; excludes: of the instruction."""
+    """What `selected` is asked for. ignore: of the context; excludes: of the instruction. literal: the paths are no
+    patterns, as those of mounts.
+    """
 
     root: Path
     paths: tuple[str, ...]
     ignore: IgnorePatterns
     excludes: tuple[str, ...] = ()
     parents: bool = False
+    literal: bool = False
 
 
 def selected(wanted: Wanted) -> Iterator[Picked]:
@@ -65,19 +69,52 @@ def selected(wanted: Wanted) -> Iterator[Picked]:
 
 def _with_parents(wanted: Wanted, pattern: str, excludes: IgnorePatterns) -> Iterator[Picked]:
     """What is before `/./` is left out of the destination; the directories on the way come along."""
-    pivot, found, rest = pattern.rpartition("/./")
-    start = pivot.strip("/") if found else ""
+    pivot, found, rest = pattern.partition("/./")
+    start, kept = (pivot.strip("/"), rest) if found else ("", pattern.removeprefix("./"))
+    if has_wildcards(kept):
+        wants = IgnorePatterns.of((kept,))  # `**` has the same meaning there
+        for inside in _matches(wanted, start):
+            yield from _included(wanted, wants, excludes, inside, "", [])
+        return
     seen: set[str] = set()
-    for inside in _matches(wanted, f"{start}/{rest}".strip("/") if start else rest.removeprefix("./")):
-        kept = inside.removeprefix(start).strip("/")
-        folders = kept.split("/")[:-1]
+    for inside in _matches(wanted, f"{start}/{kept}"):
+        name = inside.removeprefix(start).strip("/")
+        folders = name.split("/")[:-1]
         for depth in range(1, len(folders) + 1):
             folder = "/".join(folders[:depth])
             if folder not in seen:
                 seen.add(folder)
                 path = path_in_root(wanted.root, f"{start}/{folder}")
                 yield Picked(path, folder, path.stat())
-        yield from _pick(wanted, inside, kept, excludes)
+        yield from _pick(wanted, inside, name, excludes)
+
+
+def _included(
+    wanted: Wanted,
+    wants: IgnorePatterns,
+    excludes: IgnorePatterns,
+    start: str,
+    name: str,
+    waiting: list[Picked],
+) -> Iterator[Picked]:
+    """What matches below `name`, which is below `start`; waiting: directories that come if anything in them does."""
+    for base in sorted(os.listdir(wanted.root / start / name)):
+        goes_to = _joined(name, base)
+        path = _joined(start, goes_to)
+        picked = Picked(wanted.root / path, goes_to, (wanted.root / path).lstat())
+        left_out = wanted.ignore.matches(path) or excludes.matches(goes_to)
+        comes = wants.matches(goes_to) and not left_out
+        if comes:
+            yield from (*waiting, picked)
+            waiting = []
+        if picked.is_directory and not (wanted.ignore.prunes(path) or excludes.prunes(goes_to)):
+            over = [] if comes else [*waiting, picked]
+            below = _included(wanted, wants, excludes, start, goes_to, over)
+            first = next(below, None)
+            if first is not None:
+                waiting = []  # they came with it
+                yield first
+                yield from below
 
 
 def _pick(wanted: Wanted, inside: str, name: str, excludes: IgnorePatterns) -> Iterator[Picked]:
@@ -87,11 +124,9 @@ def _pick(wanted: Wanted, inside: str, name: str, excludes: IgnorePatterns) -> I
     except FileNotFoundError:
         raise InputError(f'"/{inside}": not found: it is a symbolic link to what is not there') from None
     base = inside.rpartition("/")[2]
-    if not stat.S_ISDIR(status.st_mode):
-        if not excludes.matches(base):
-            yield Picked(path, name, status, top=True, base=base)
-        return
     yield Picked(path, name, status, top=True, base=base)
+    if not stat.S_ISDIR(status.st_mode):
+        return
     real = str(path.relative_to(wanted.root))
     yield from _below(wanted, "" if real == "." else real, "", name, excludes)
 
@@ -122,9 +157,12 @@ def _below(wanted: Wanted, inside: str, within: str, name: str, excludes: Ignore
 def _matches(wanted: Wanted, pattern: str) -> list[str]:
     """Paths from the root, "" for the root itself, sorted."""
     clean = "/".join(part for part in pattern.split("/") if part not in ("", "."))
-    if not has_wildcards(clean):
+    if wanted.literal or not has_wildcards(clean):
         path = path_in_root(wanted.root, clean)
-        if not os.path.lexists(path) or (clean and _is_ignored(wanted, clean, path)):
+        real = str(path.relative_to(wanted.root))  # a link does not bring in what is left out
+        if not os.path.lexists(path) or any(
+            _is_ignored(wanted, one, path) for one in {clean, real} - {"", "."}
+        ):
             ignored = ": it is left out by .dockerignore" if os.path.lexists(path) else ""
             raise InputError(f'"/{clean}": not found{ignored}')
         return [clean]
