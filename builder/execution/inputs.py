@@ -59,6 +59,16 @@ class Inputs:
                 lambda: digests.of(root, selection, ignore, is_context=is_context)
             )
 
+    def identity(self, source: FileSource) -> str:
+        """Of files that are done, without a look at them; a context is the same one whatever is in it."""
+        match source:
+            case StepSource(step):
+                return layers_key(self._chain_of(step))
+            case ImageSource(layers=layers):
+                return layers_key(layers)
+            case ContextSource(name):
+                return f"context {name}"
+
     def context(self, source: ContextSource) -> BuildContext:
         try:
             return self._shop.contexts[source.name]

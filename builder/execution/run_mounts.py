@@ -134,10 +134,13 @@ def _stacked(home: Path, directories: Sequence[Path], *, writable: bool) -> Iter
 
 
 async def _cache(shop: Workshop, inputs: Inputs, mount: CacheMount, stack: AsyncExitStack) -> Path:
-    name = hashlib.sha256(mount.key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    source = None
+    """What it begins with is part of which one it is, as in BuildKit."""
+    source, begins = None, ""
     if mount.source is not None:
+        begins = inputs.identity(mount.source)
         source = path_in_root(await _root(shop, inputs, mount.source, stack), mount.path)
+    which = repr((mount.key, begins, mount.path, mount.mode, mount.uid, mount.gid))
+    name = hashlib.sha256(which.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     return await stack.enter_async_context(
         held_in_threads(_cache_directory(shop.mounts, name, mount, source))
     )

@@ -30,6 +30,10 @@ def copy(work: StageWork, instruction: Copy) -> None:
     mode = work.word(instruction.chmod, place) if instruction.chmod else None
     if mode:
         _check_mode(mode)
+    if owner and instruction.link and not all(part.isdecimal() for part in owner.split(":") if part):
+        raise InputError(
+            f"--chown={owner}: what --link makes knows no names, whatever it is put upon; use numbers"
+        )
     sources = _Sources(work, instruction, words)
     operation = CopyOperation(
         source=work.file_source(instruction.from_ or None, place),

@@ -62,7 +62,8 @@ class Case:
             path.write_bytes(file.content)
             path.chmod(file.mode)
         if self.shell:
-            subprocess.run(["/bin/sh", "-euc", f"umask 022\n{self.shell}"], cwd=directory, check=True)
+            command = ["/bin/sh", "-euc", f"umask 022\n{self.shell}"]
+            subprocess.run(command, cwd=directory, check=True, capture_output=True)
 
     def arguments(self, http: str) -> list[str]:
         given = self.flags.replace("{http}", http).replace("{context}", f"{http}/{self.slug}")

@@ -88,7 +88,7 @@ class Docker:
         command = ["build", *progress, *_network(flags), *flags, "-t", name, "."]
         done = await run_in(directory, ["/usr/bin/docker", *command], environment)
         if done.exit_code == 0:
-            await self.engine.docker("save", "-o", archive, name)
+            done = await self.engine.docker("save", "-o", archive, name, check=False)
         return await outcome_of(done.exit_code, done.stdout + done.stderr, archive)
 
 

@@ -33,7 +33,7 @@ def image_facts(archive: Path) -> dict[str, str]:
         manifest = json.load(_member(tar, "manifest.json"))[0]
         config = json.load(_member(tar, manifest["Config"]))
         tree: dict[str, _Inode] = {}
-        for layer in manifest["Layers"]:
+        for layer in manifest["Layers"] or ():
             with tarfile.open(fileobj=_member(tar, layer)) as files:
                 _lay_over(tree, files)
     facts = {f"config {key}": value for key, value in _config_facts(config.get("config") or {}).items()}

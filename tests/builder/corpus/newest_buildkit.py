@@ -66,6 +66,8 @@ def _options(flags: Sequence[str]) -> Iterator[str]:
     for word in following:
         if word in _OPTIONS:
             yield from ("--opt", f"{_OPTIONS[word]}={next(following)}")
+        elif word == "--add-host":
+            yield from ("--opt", f"add-hosts={next(following).replace(':', '=', 1)}")
         elif word in ("--build-arg", "--label"):
             yield from ("--opt", f"{word[2:]}:{next(following)}")
         elif word == "--build-context":

@@ -52,12 +52,17 @@ def test_parents_keep_the_place_where_they_begin() -> None:
 
 def test_flags_are_expanded_and_of_them_the_history_tells_what_changes_the_files() -> None:
     text = "COPY --link --chown=$V:1 --chmod=u=rwX,go=rX --exclude=*.$V --parents a b /d/"
-    plan = plan_of(f"FROM a\nENV V=v\n{text}\n")
+    plan = plan_of(f"FROM a\nENV V=7\n{text}\n")
     operation = copies(plan)[0]
-    assert (operation.owner, operation.mode, operation.excludes) == ("v:1", "u=rwX,go=rX", ("*.v",))
+    assert (operation.owner, operation.mode, operation.excludes) == ("7:1", "u=rwX,go=rX", ("*.7",))
     assert operation.link
     assert operation.parents
-    assert history(plan)[-1] == "COPY --parents --chown=v:1 --chmod=u=rwX,go=rX a b /d/ # buildkit"
+    assert history(plan)[-1] == "COPY --parents --chown=7:1 --chmod=u=rwX,go=rX a b /d/ # buildkit"
+
+
+def test_a_linked_copy_cannot_be_somebody_s_by_name() -> None:
+    with pytest.raises(InputError, match="use numbers"):
+        plan_of("FROM a\nCOPY --link --chown=me x /\n")
 
 
 def test_here_documents_are_files_and_expanded_unless_their_name_is_quoted() -> None:
