@@ -40,6 +40,9 @@ class LastLines:
         self._streams: dict[str, OutputLines] = {}
 
     def feed(self, stream: str, data: bytes) -> None:
+        if data.count(b"\n") > SHOWN_LINES:  # the rest would be forgotten at once
+            data = b"\n".join(data.rsplit(b"\n", SHOWN_LINES + 1)[1:])
+            self._streams.pop(stream, None)
         self._lines.extend(self._streams.setdefault(stream, OutputLines()).feed(data))
 
     def end(self) -> list[str]:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+MAX_OUTPUT_BYTES = 2 * 1024 * 1024  # of one step, as BuildKit's
+_CLIPPED = b"\n[output clipped, log limit 2MiB reached]\n"
 Stream = Literal["stdout", "stderr"]
 Outcome = Literal["done", "cached", "failed", "cancelled"]
 
@@ -70,6 +72,7 @@ class Reporter:
         self._view = view
         self._now = now
         self._count = 0
+        self._output_bytes: dict[int, int] = {}
 
     @contextmanager
     def running(self, title: str) -> Iterator[Task]:
@@ -92,6 +95,13 @@ class Reporter:
         return task
 
     def output(self, task: Task, stream: Stream, data: bytes) -> None:
+        """Of what a step prints without end the beginning is shown."""
+        shown = self._output_bytes.get(task.number, 0)
+        if shown >= MAX_OUTPUT_BYTES:
+            return
+        self._output_bytes[task.number] = shown + len(data)
+        if shown + len(data) >= MAX_OUTPUT_BYTES:
+            data = data[: MAX_OUTPUT_BYTES - shown] + _CLIPPED
         self._view.show(Output(task, self._now(), stream, data))
 
     def status(self, task: Task, text: str) -> None:

@@ -13,9 +13,8 @@ class OutputLines:
 
     def feed(self, data: bytes) -> Iterator[str]:
         """Whole lines; of what a carriage return overwrites, the last (progress bars). A giant line comes in pieces."""
-        self._rest += data
-        while (end := self._rest.find(b"\n")) >= 0:
-            line, self._rest = self._rest[:end], self._rest[end + 1 :]
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
             yield printable(line)
         while len(self._rest) > MAX_LINE_BYTES:
             line, self._rest = self._rest[:MAX_LINE_BYTES], self._rest[MAX_LINE_BYTES:]
@@ -31,4 +30,6 @@ class OutputLines:
 def printable(line: bytes) -> str:
     """Without control characters: what a build prints never drives the terminal. Tabs stay."""
     text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace")
+    if text.isprintable():
+        return text
     return "".join(one for one in text if one == "\t" or one.isprintable())

@@ -3,10 +3,11 @@
 import base64
 import io
 import json
+from contextlib import suppress
 
 from rich.console import Console
 
-from builder.progress.events import Reporter, View
+from builder.progress.events import MAX_OUTPUT_BYTES, Reporter, View
 from builder.progress.output_lines import MAX_LINE_BYTES, OutputLines, printable
 from builder.progress.plain import PlainView
 from builder.progress.raw_json import RawJsonView
@@ -101,3 +102,24 @@ def test_a_line_without_end_comes_in_pieces_and_takes_no_memory() -> None:
     pieces = [piece for _ in range(10) for piece in lines.feed(b"x" * 1000)]
     assert [len(piece) for piece in pieces] == [MAX_LINE_BYTES] * 2
     assert [len(piece) for piece in lines.end()] == [10_000 - 2 * MAX_LINE_BYTES]
+
+
+def test_a_step_that_prints_without_end_is_clipped() -> None:
+    lines: list[str] = []
+    reporter = Reporter(PlainView(lines.append))
+    task = reporter.start("[2/2] RUN yes")
+    for _ in range(100):
+        reporter.output(task, "stdout", b"y\n" * 32_768)
+    assert sum(len(line.partition(" ")[2].partition(" ")[2]) + 1 for line in lines) < MAX_OUTPUT_BYTES + 1000
+    assert lines[-1].endswith("[output clipped, log limit 2MiB reached]")
+
+
+def test_a_task_ends_as_its_body_does() -> None:
+    lines: list[str] = []
+    reporter = Reporter(PlainView(lines.append))
+    for error in (None, ValueError("why\nmore"), KeyboardInterrupt()):
+        with suppress(ValueError, KeyboardInterrupt), reporter.running("task"):
+            if error is not None:
+                raise error
+    ends = [line for line in lines if line and not line.endswith("task")]
+    assert [one.partition(" ")[2] for one in ends] == ["DONE 0.0s", "ERROR: why", "CANCELED"]
