@@ -2,22 +2,25 @@
 
 - bind: files of the context (without what .dockerignore leaves out), of an image or of a step. Written to, it is a
   layer of its own over them, which is thrown away.
-- cache: a directory that outlives the build, one for each id; `locked` waits for others, `private` takes another one.
+- cache: a directory that outlives the build: cache_mounts.py.
 - secret, ssh: what the caller gave by id; one that is missing counts only where it is `required`.
 """
 
-import fcntl
-import hashlib
 import os
 import shutil
+import stat
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import trio
+
 from agent.content.errors import InputError
 from agent.store.disk_errors import disk_errors
+from builder.dockerfile.ignore import IgnorePatterns
 from builder.execution.blocking import held_in_threads
+from builder.execution.cache_mounts import fill, take
 from builder.execution.inputs import Inputs
 from builder.execution.workshop import Workshop
 from builder.layers.overlay import mount_layers, unmount
@@ -33,8 +36,6 @@ from builder.plan.steps import (
 )
 from builder.run.request import ResolvedMount
 from builder.run.root_path import path_in_root
-
-_MAX_PRIVATE = 1000
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ async def open_mounts(
     """Raises InputError for what is not there, DiskError."""
     opened = OpenMounts()
     async with AsyncExitStack() as stack:
+        caches = await _open_caches(shop, inputs, mounts, stack)
         for mount in mounts:
             match mount:
                 case BindMount():
@@ -59,7 +61,7 @@ async def open_mounts(
                     # A writable one is thrown away, so a read-only mount protects nothing but is what was asked for.
                     opened.mounts.append(ResolvedMount(mount.target, "bind", path, mount.read_only))
                 case CacheMount():
-                    path = await _cache(shop, inputs, mount, stack)
+                    path = caches[mount.key]
                     opened.mounts.append(ResolvedMount(mount.target, "bind", path, mount.read_only))
                 case TmpfsMount(target, size_bytes):
                     opened.mounts.append(ResolvedMount(target, "tmpfs", size_bytes=size_bytes))
@@ -89,17 +91,23 @@ async def _root(shop: Workshop, inputs: Inputs, source: FileSource, stack: Async
     if not isinstance(source, ContextSource) or not inputs.context(source).ignore.patterns:
         return root
     home = shop.area.directory("context")
-    hidden = home / "hidden"
-    with disk_errors("leave out what is ignored", home):
+    if not await trio.to_thread.run_sync(_hide, root, home / "hidden", inputs.context(source).ignore):
+        return root
+    layers = [home / "hidden", root]
+    return await stack.enter_async_context(held_in_threads(_stacked(home, layers, writable=False)))
+
+
+def _hide(root: Path, hidden: Path, ignore: IgnorePatterns) -> bool:
+    """A layer with a whiteout for everything of `root` that is ignored; what else is in it is like in `root`. Whether
+    there is any."""
+    with disk_errors("leave out what is ignored", hidden.parent):
         hidden.mkdir()
-        if not _hide(root, "", hidden, inputs, source):
-            return root
-    return await stack.enter_async_context(held_in_threads(_stacked(home, [hidden, root], writable=False)))
+        found = _hide_below(root, "", hidden, ignore)
+        _make_like(root, hidden)
+    return found
 
 
-def _hide(root: Path, folder: str, hidden: Path, inputs: Inputs, source: ContextSource) -> bool:
-    """A whiteout for everything in `folder` that is ignored. Whether there is any."""
-    ignore = inputs.context(source).ignore
+def _hide_below(root: Path, folder: str, hidden: Path, ignore: IgnorePatterns) -> bool:
     found = False
     with os.scandir(root / folder) as entries:
         for entry in entries:
@@ -107,11 +115,20 @@ def _hide(root: Path, folder: str, hidden: Path, inputs: Inputs, source: Context
             is_directory = entry.is_dir(follow_symlinks=False)
             if ignore.matches(path) and not (is_directory and not ignore.prunes(path)):
                 (hidden / folder).mkdir(parents=True, exist_ok=True)
-                os.mknod(hidden / path, 0o600 | 0o020000, os.makedev(0, 0))  # overlay's whiteout
+                os.mknod(hidden / path, 0o600 | stat.S_IFCHR, os.makedev(0, 0))  # overlay's whiteout
                 found = True
-            elif is_directory:
-                found |= _hide(root, path, hidden, inputs, source)
+            elif is_directory and _hide_below(root, path, hidden, ignore):
+                _make_like(root / path, hidden / path)
+                found = True
     return found
+
+
+def _make_like(directory: Path, other: Path) -> None:
+    """Of a directory that stands in several layers, the topmost one's attributes are seen."""
+    status = directory.stat()
+    os.chown(other, status.st_uid, status.st_gid)
+    other.chmod(stat.S_IMODE(status.st_mode))
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 @contextmanager
@@ -133,61 +150,27 @@ def _stacked(home: Path, directories: Sequence[Path], *, writable: bool) -> Iter
         unmount(target)
 
 
+async def _open_caches(
+    shop: Workshop, inputs: Inputs, mounts: Sequence[RunMount], stack: AsyncExitStack
+) -> dict[str, Path]:
+    """By key. Several are always taken in the same order: no two builds wait for each other."""
+    wanted: dict[str, CacheMount] = {}
+    for mount in mounts:
+        if isinstance(mount, CacheMount) and (mount.key not in wanted or mount.sharing == "locked"):
+            wanted[mount.key] = mount
+    return {key: await _cache(shop, inputs, mount, stack) for key, mount in sorted(wanted.items())}
+
+
 async def _cache(shop: Workshop, inputs: Inputs, mount: CacheMount, stack: AsyncExitStack) -> Path:
-    """What it begins with is part of which one it is, as in BuildKit."""
-    source, begins = None, ""
+    source = None
     if mount.source is not None:
-        begins = inputs.identity(mount.source)
         source = path_in_root(await _root(shop, inputs, mount.source, stack), mount.path)
-    which = repr((mount.key, begins, mount.path, mount.mode, mount.uid, mount.gid))
-    name = hashlib.sha256(which.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return await stack.enter_async_context(
-        held_in_threads(_cache_directory(shop.mounts, name, mount, source))
-    )
-
-
-@contextmanager
-def _cache_directory(mounts: Path, name: str, mount: CacheMount, source: Path | None) -> Iterator[Path]:
-    with disk_errors("open a cache mount", mounts):
-        mounts.mkdir(parents=True, exist_ok=True, mode=0o700)
-        chosen, lock = _locked(mounts, name, mount.sharing)
-        path = mounts / chosen
-        if not path.exists():
-            staged = mounts / f".{chosen}.{os.getpid()}"
-            if source is None:
-                staged.mkdir()
-            else:
-                shutil.copytree(source, staged, symlinks=True)
-            staged.chmod(mount.mode)
-            os.chown(staged, mount.uid, mount.gid)
-            try:
-                staged.rename(path)
-            except OSError:
-                if not path.is_dir():
-                    raise
-                shutil.rmtree(staged)
-        os.utime(mounts / f"{chosen}.lock")
-    try:
-        yield path
-    finally:
-        os.close(lock)
-
-
-def _locked(mounts: Path, name: str, sharing: str) -> tuple[str, int]:
-    """Which directory, and a descriptor that locks it as long as it is open."""
-    for number in range(_MAX_PRIVATE):
-        chosen = f"{name}-{number}"
-        fd = os.open(mounts / f"{chosen}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if sharing != "private":
-            fcntl.flock(fd, fcntl.LOCK_EX if sharing == "locked" else fcntl.LOCK_SH)
-            return chosen, fd
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            continue
-        return chosen, fd
-    raise InputError(f"more than {_MAX_PRIVATE} builds use a private cache mount at the same time")
+        if not source.is_dir():
+            raise InputError(f"--mount to {mount.target}: there is no directory {mount.path} in its source")
+    path, lock = await take(shop.mounts, mount)
+    stack.callback(os.close, lock)
+    await trio.to_thread.run_sync(fill, path, mount, source)
+    return path
 
 
 def _add_secret(shop: Workshop, mount: SecretMount, opened: OpenMounts) -> None:
