@@ -6,13 +6,12 @@ runtimes look at the bytes as well.
 """
 
 import bz2
-import gzip
 import lzma
-import zlib
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import zstandard
+from zlib_ng import zlib_ng
 
 from agent.content.errors import ContentError
 from agent.images.tar_reader import PIECE_BYTES, Read
@@ -28,6 +27,9 @@ _MAGIC: tuple[tuple[bytes, Compression], ...] = (
 _MAGIC_BYTES = 6
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 _MAX_WINDOW_BYTES = 128 * 1024 * 1024
+_GZIP_INPUT_BYTES = 128 * 1024
+_GZIP_WBITS = 31
+_GZIP_ERROR: type[Exception] = zlib_ng.error  # type: ignore[assignment]  # its types call it an instance
 _ZSTD_INPUT_BYTES = 2048  # a block of 4 bytes can become 128 KiB, and all of it comes at once
 
 
@@ -88,7 +90,7 @@ def open_plain(read: Read, limits: BombLimits = DEFAULT_LIMITS) -> PlainStream:
         nonlocal plain_bytes
         try:
             piece = inner.read(limit_bytes)
-        except (zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError, EOFError) as error:
+        except (_GZIP_ERROR, zstandard.ZstdError, lzma.LZMAError, OSError, EOFError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise ContentError(f"{compression} data is damaged: {str(error)[:100]}") from None
@@ -106,6 +108,38 @@ def detect(head: bytes) -> Compression:
     if head[1:4] == _ZSTD_SKIPPABLE and head[:1] and head[0] & 0xF0 == 0x50:
         return "zstd"
     return next((name for magic, name in _MAGIC if head.startswith(magic)), "none")
+
+
+class _Gzip:
+    """Members one after the other, zeros behind them. zlib-ng reads twice as fast as what Python's gzip is made of."""
+
+    def __init__(self, source: Counted) -> None:
+        self._source = source
+        self._member: Any = None
+        self._rest = b""
+
+    def read(self, limit_bytes: int) -> bytes:
+        while self._member is not None or self._begin():
+            data = self._rest or self._source.read(_GZIP_INPUT_BYTES)
+            plain: bytes = self._member.decompress(data, limit_bytes)
+            if self._member.eof:
+                self._rest, self._member = self._member.unused_data, None
+            elif not data and not plain:
+                raise EOFError("it ends too early")
+            else:
+                self._rest = self._member.unconsumed_tail
+            if plain:
+                return plain
+        return b""
+
+    def _begin(self) -> bool:
+        """A member; False at the end."""
+        while not (data := self._rest.lstrip(b"\0")):
+            self._rest = self._source.read(_GZIP_INPUT_BYTES)
+            if not self._rest:
+                return False
+        self._rest, self._member = data, zlib_ng.decompressobj(wbits=_GZIP_WBITS)
+        return True
 
 
 class _Zstd:
@@ -137,7 +171,7 @@ def _open(compression: Compression, source: Counted) -> _Decompressor:
     file: Any = source  # what these want of a file is `read`
     match compression:
         case "gzip":
-            return gzip.GzipFile(fileobj=file)
+            return _Gzip(source)
         case "bzip2":
             return bz2.BZ2File(file)
         case "xz":

@@ -43,6 +43,21 @@ def test_several_members_are_one_stream(name: str) -> None:
     assert plain(_ALL[name](b"one ") + _ALL[name](b"two")) == (name, b"one two")
 
 
+def test_zeros_behind_gzip_are_padding_and_anything_else_is_damage() -> None:
+    assert plain(gzip.compress(b"data") + bytes(200_000)) == ("gzip", b"data")
+    assert plain(gzip.compress(b"one ") + bytes(7) + gzip.compress(b"two")) == ("gzip", b"one two")
+    with pytest.raises(ContentError, match="gzip data is damaged"):
+        plain(gzip.compress(b"data") + b"\0garbage")
+
+
+@given(size=st.integers(0, 300_000), limit=st.integers(10_000, 50_000))
+def test_a_piece_is_never_larger_than_asked_for(size: int, limit: int) -> None:
+    stream = open_plain(io.BytesIO(gzip.compress(bytes(size))).read)
+    pieces = list(iter(lambda: stream.read(limit), b""))
+    assert max(map(len, pieces), default=0) <= limit
+    assert sum(map(len, pieces)) == size
+
+
 def test_zstds_skippable_frames_are_passed_over() -> None:
     skippable = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"notes"
     assert plain(skippable + _ALL["zstd"](b"data") + skippable) == ("zstd", b"data")
