@@ -46,3 +46,16 @@ def test_what_a_mute_node_was_leased_is_read_by_one_other(tracker: Tracker) -> N
     assert 0 < kept < 20  # nobody saw what it read, so it was given no more
     assert reads(others) == 100
     assert all(len(node.held) == 100 for node in others)
+
+
+def test_a_node_that_passes_on_slowly_keeps_nothing(tracker: Tracker) -> None:
+    slow, other = FakeNode(0, tells_have=True), FakeNode(1, leases_wanted=0)
+    for tenth in range(SECONDS * 10):
+        slow.read_all()
+        slow.call(tracker, tenth / 10)
+        if tenth % 5 == 0 and slow.held - other.held:
+            other.receive([min(slow.held - other.held)])
+        other.leases_wanted = 2 if len(slow.held) == 100 else 0
+        other.call(tracker, tenth / 10)
+    assert reads([slow]) == 100
+    assert reads([other]) == 0

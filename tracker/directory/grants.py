@@ -81,14 +81,14 @@ class LeaseGrants:
     def _kept_back(self, swarm: Swarm, member: Member, interval_seconds: float, now: float) -> int:
         """Once the rest has been read: what its readers do not pass on."""
         patience = passing_on.patience_seconds(swarm.chunk_seconds, interval_seconds)
-        return swarm.passing.kept(now - patience) & ~(member.have | swarm.leased | swarm.raced)
+        return swarm.passing.kept(now, patience) & ~(member.have | swarm.leased | swarm.raced)
 
     def _is_passed_over(self, swarm: Swarm, member: Member, interval_seconds: float, now: float) -> bool:
         others_wait = sum(swarm.waiting.values()) - member.waiting > 0
         if member.stalled_until > now and others_wait:
             return True
         patience = passing_on.patience_seconds(swarm.chunk_seconds, interval_seconds)
-        keeps = others_wait and swarm.passing.keeps(member, now - patience)
+        keeps = others_wait and swarm.passing.keeps(member, now, patience)
         behind = swarm.waiting_behind(member.granted)
         if not keeps and not must_wait(len(member.leases), behind, interval_seconds):
             return False

@@ -1,9 +1,11 @@
 """`PassingOn`: which chunks are still only with the node that read them from the registry. State and policy.
 
-Whoever reads a chunk passes it on, and the next report of whoever got it shows that. One that stays where it was read
-is with a node that is mute, that spoils what it sends, or that nobody reaches: the swarm waits for it in vain. It may
-be read once more, by one node; and whoever keeps one gets no further lease while others wait for one.
+Whoever reads chunks passes them on, one after the other, and the next report of whoever got one shows that. A node of
+which for some time nobody has got anything is mute, spoils what it sends, or is out of reach, and the swarm waits for
+its chunks in vain. They may be read once more, by one node; and it gets no further lease while others wait for one.
 """
+
+from dataclasses import dataclass, field
 
 from tracker.directory.member import Member
 
@@ -12,46 +14,83 @@ _PATIENCE_CHUNKS = 6.0  # a chunk is read, checked, sent, and then told of, each
 
 
 def patience_seconds(chunk_seconds: float, interval_seconds: float) -> float:
-    """How long a chunk may take to be seen at a second node. interval_seconds: how often nodes call."""
+    """How long it may take until a chunk is seen at a second node. interval_seconds: how often nodes call."""
     return _PATIENCE_SECONDS + _PATIENCE_CHUNKS * chunk_seconds + 2 * interval_seconds
 
 
+@dataclass(slots=True)
+class _Reader:
+    """unseen: chunks that nobody else has, and when it read each. passed_at: when it was last seen to pass one on."""
+
+    unseen: dict[int, float] = field(default_factory=dict)
+    passed_at: float = float("-inf")
+    has_passed: bool = False
+
+    def look(self, now: float) -> None:
+        if self.has_passed:
+            self.passed_at, self.has_passed = now, False
+
+    def keeps(self, index: int, before: float) -> bool:
+        return max(self.unseen[index], self.passed_at) < before
+
+
 class PassingOn:
-    __slots__ = ("_bits", "_readers")
+    __slots__ = ("_bits", "_reader_of", "_readers")
 
     def __init__(self) -> None:
         self._bits = 0
-        self._readers: dict[int, tuple[Member, float]] = {}
+        self._reader_of: dict[int, Member] = {}
+        self._readers: dict[Member, _Reader] = {}
 
     def on_read(self, member: Member, start: int, stop: int, now: float) -> None:
         """It has read these, and nobody else is known to have them from it."""
         for index in range(start, stop):
-            self._readers[index] = (member, now)
+            self._forget(index)
+            self._reader_of[index] = member
+            self._readers.setdefault(member, _Reader()).unseen[index] = now
             self._bits |= 1 << index
 
     def on_have(self, member: Member, have: int) -> None:
         """What it has and did not read has been passed on."""
         passed = have & self._bits
         while passed:
-            bit = passed & -passed
-            passed ^= bit
-            index = bit.bit_length() - 1
-            if self._readers[index][0] is not member:
-                del self._readers[index]
-                self._bits ^= bit
+            index = (passed & -passed).bit_length() - 1
+            passed &= passed - 1
+            reader = self._reader_of[index]
+            if reader is not member:
+                self._readers[reader].has_passed = True
+                self._forget(index)
 
-    def kept(self, before: float) -> int:
-        """The chunks, as bits, that were read before this time and are still only with their readers."""
+    def kept(self, now: float, patience: float) -> int:
+        """The chunks, as bits, that are only with readers who have passed on nothing for `patience` seconds."""
         bits = 0
-        for index, (_, read_at) in self._readers.items():
-            if read_at < before:
-                bits |= 1 << index
+        for reader in self._readers.values():
+            reader.look(now)
+            for index in reader.unseen:
+                if reader.keeps(index, now - patience):
+                    bits |= 1 << index
         return bits
 
-    def fresh(self, since: float) -> int:
-        """Those that were read since then: they may be on their way yet."""
-        return self._bits & ~self.kept(since)
+    def fresh(self, now: float, patience: float) -> int:
+        """The others that are only with their readers: they are on their way."""
+        return self._bits & ~self.kept(now, patience)
 
-    def keeps(self, member: Member, before: float) -> bool:
-        """Whether this node keeps a chunk that it read before this time."""
-        return any(reader is member and read_at < before for reader, read_at in self._readers.values())
+    def keeps(self, member: Member, now: float, patience: float) -> bool:
+        """Whether this node keeps a chunk that it has read."""
+        reader = self._readers.get(member)
+        if reader is None:
+            return False
+        reader.look(now)
+        return any(reader.keeps(index, now - patience) for index in reader.unseen)
+
+    def on_leave(self, member: Member) -> None:
+        reader = self._readers.pop(member, None)
+        for index in reader.unseen if reader else ():
+            del self._reader_of[index]
+            self._bits &= ~(1 << index)
+
+    def _forget(self, index: int) -> None:
+        reader = self._reader_of.pop(index, None)
+        if reader is not None:
+            del self._readers[reader].unseen[index]
+            self._bits &= ~(1 << index)

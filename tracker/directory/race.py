@@ -28,8 +28,8 @@ def raceable_bits(swarm: Swarm, member: Member, now: float) -> int:
     """What `member` lacks and may race; nothing where it does not starve, and no chunk twice."""
     if member.starving_since is None:
         return 0
-    before = now - passing_on.patience_seconds(swarm.chunk_seconds, member.record.interval_seconds)
-    candidates = swarm.passing.kept(before) & swarm.held(now)
+    patience = passing_on.patience_seconds(swarm.chunk_seconds, member.record.interval_seconds)
+    candidates = swarm.passing.kept(now, patience) & swarm.held(now)
     own = 0
     for lease in swarm.leases.values():
         if lease.member is member:
@@ -38,4 +38,4 @@ def raceable_bits(swarm: Swarm, member: Member, now: float) -> int:
             candidates |= lease.open_bits
     if now - member.starving_since > patience_seconds(len(swarm.members), swarm.chunk_seconds):
         candidates |= swarm.held(now)
-    return candidates & ~(member.have | swarm.raced | own | swarm.passing.fresh(before))
+    return candidates & ~(member.have | swarm.raced | own | swarm.passing.fresh(now, patience))

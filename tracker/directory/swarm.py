@@ -87,6 +87,7 @@ class Swarm:
     def leave(self, member: Member) -> None:
         self.set_waiting(member, False)
         self._displace(member)
+        self.passing.on_leave(member)
         self.incomplete.discard(member)
         self.complete.discard(member)
         if not member.complete:
