@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+import trio
 
 from agent.commands.announcing import announce
 from agent.commands.exit_codes import FAILURE, exit_code_of
@@ -209,14 +210,26 @@ async def _build(settings: Settings, store: Store, flags: _Flags, request: Build
     read: list[Dockerfile] = []
     outcome: BuildOutcome | None = None
     failure: ShoalError | None = None
-    async with _surroundings(settings, store) as around:
-        with _view(flags) as view:
-            try:
-                if flags.check:
-                    _end_check(*await check(request, around, view))
-                outcome = await carry_out(request, around, view, read.append)
-            except ShoalError as error:
-                failure = error
+    checked: list[tuple[Dockerfile, Sequence[Warning]]] = []
+
+    async def work() -> None:
+        nonlocal outcome, failure
+        async with _surroundings(settings, store) as around:
+            with _view(flags) as view:
+                try:
+                    if flags.check:
+                        checked.append(await check(request, around, view))
+                    else:
+                        outcome = await carry_out(request, around, view, read.append)
+                except ShoalError as error:
+                    failure = error
+
+    async with (
+        trio.open_nursery() as nursery
+    ):  # Ctrl-C comes to the main task, which cancels this one, threads too
+        nursery.start_soon(work)
+    if checked:
+        _end_check(*checked[0])
     if isinstance(failure, StepFailed):
         _end_failed(failure, read)
     if failure is not None:

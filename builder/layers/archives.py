@@ -15,6 +15,7 @@ from agent.images.compression import open_plain
 from agent.images.tar_entry import Kind, TarEntry, safe_path
 from agent.images.tar_reader import PIECE_BYTES, Read, TarReader
 from builder.layers.attributes import write_xattrs
+from builder.layers.interruption import stop_if_cancelled
 from builder.run.root_path import path_in_root
 
 _SPECIAL = {Kind.CHARACTER_DEVICE: stat.S_IFCHR, Kind.BLOCK_DEVICE: stat.S_IFBLK, Kind.FIFO: stat.S_IFIFO}
@@ -74,6 +75,7 @@ def _unpack(entry: TarEntry, target: Path, reader: TarReader, tree: Path, inside
                 os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
             ) as file:
                 while piece := reader.read(PIECE_BYTES):
+                    stop_if_cancelled()
                     file.write(piece)
         case Kind.SYMLINK:
             target.symlink_to(entry.link_name)

@@ -21,6 +21,7 @@ from agent.content.errors import DiskError
 from agent.store.disk_errors import disk_errors
 from builder.dockerfile.ignore import IgnorePatterns
 from builder.layers.attributes import read_xattrs
+from builder.layers.interruption import stop_if_cancelled
 from builder.layers.selection import Picked, Wanted, selected
 from builder.plan.cache_keys import Selection
 
@@ -153,5 +154,6 @@ def _data_digest(path: Path, size: int) -> bytes:
     hasher = blake3(max_threads=blake3.AUTO if size >= _THREADS_FROM_BYTES else 1)
     with open(path, "rb", buffering=0) as file:
         while piece := file.read(_PIECE_BYTES if size < _THREADS_FROM_BYTES else 8 * _PIECE_BYTES):
+            stop_if_cancelled()
             hasher.update(piece)
     return hasher.digest()

@@ -20,6 +20,7 @@ from builder.layers.archives import is_archive, unpack_archive_file
 from builder.layers.attributes import read_xattrs, write_xattrs
 from builder.layers.file_data import fill
 from builder.layers.file_mode import parse_mode
+from builder.layers.interruption import stop_if_cancelled
 from builder.layers.selection import Picked, Wanted, selected
 from builder.plan.steps import CopyOperation, GitSource, MakeDirectory
 from builder.run.root_path import path_in_root
@@ -90,6 +91,7 @@ class _Copying:
     def _copy(self, wanted: Wanted, *, unpack: bool) -> None:
         base = Path()
         for picked in selected(wanted):
+            stop_if_cancelled()
             if picked.top:
                 self._links.clear()
             if wanted.parents:

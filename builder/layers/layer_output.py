@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from agent.content.digest import Digest
 from agent.content.document import Descriptor
 from agent.store.staging import StagedBlob
+from builder.layers.interruption import stop_if_cancelled
 from builder.layers.recipes import Recipe, crc32
 from builder.plan.layer import Layer
 
@@ -69,6 +70,7 @@ class LayerOutput:
 
     def _cut(self) -> None:
         """Full blocks; at least one byte stays, so that the last block is known as such."""
+        stop_if_cancelled()
         data, size = b"".join(self._pending), self._recipe.block_bytes
         at = 0
         while len(data) - at > size:

@@ -4,11 +4,10 @@ Invariant: nothing outside of `root` is ever read as the context's. The ignore p
 `<Dockerfile>.dockerignore` where it is there, else of `.dockerignore`; they govern the main context alone.
 """
 
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import trio
 
@@ -17,10 +16,12 @@ from agent.store.disk_errors import disk_errors
 from builder.dockerfile.ignore import IgnorePatterns
 from builder.layers.archives import unpack_archive
 from builder.plan.steps import GitSource, UrlFile
+from builder.run.root_path import path_in_root
 from builder.sources.git import checkout, parse_git_url
 from builder.sources.url import download
 
 MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
+_IGNORE = ".dockerignore"
 _MAX_IGNORE_BYTES = 4 * 1024 * 1024
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 
@@ -35,18 +36,23 @@ class BuildContext:
     dockerfile_name: str = "Dockerfile"
 
 
+def _standard_input() -> BinaryIO:
+    return cast(BinaryIO, open(0, "rb", buffering=0, closefd=False))
+
+
 @dataclass(frozen=True, slots=True)
 class ContextRequest:
     """where: a directory, `-`, a git or http(s) URL. file: of the Dockerfile, `-` standard input, None the usual name.
 
-    work: an empty directory of this build, for what must be fetched or unpacked.
+    work: an empty directory of this build, for what must be fetched or unpacked. stdin: unbuffered, since a thread may
+    still wait in it when the process ends.
     """
 
     where: str
     file: str | None
     work: Path
     environment: dict[str, str]
-    stdin: BinaryIO = sys.stdin.buffer
+    stdin: BinaryIO = field(default_factory=_standard_input)
 
 
 async def open_context(request: ContextRequest) -> BuildContext:
@@ -58,7 +64,7 @@ async def open_context(request: ContextRequest) -> BuildContext:
     root = await _opened_root(request.where, request)
     if isinstance(root, bytes):  # a URL of a Dockerfile alone
         return BuildContext(_empty(request.work), IgnorePatterns(), root)
-    return await trio.to_thread.run_sync(_with_dockerfile, root, request)
+    return await trio.to_thread.run_sync(_with_dockerfile, root, request, abandon_on_cancel=True)
 
 
 async def open_named_context(where: str, request: ContextRequest) -> BuildContext:
@@ -72,19 +78,18 @@ async def open_named_context(where: str, request: ContextRequest) -> BuildContex
 async def _from_standard_input(request: ContextRequest) -> BuildContext:
     if request.stdin.isatty():
         raise InputError("requested the context from standard input, but it is a terminal: name a directory")
-    return await trio.to_thread.run_sync(_read_standard_input, request)
+    return await trio.to_thread.run_sync(_read_standard_input, request, abandon_on_cancel=True)
 
 
 def _read_standard_input(request: ContextRequest) -> BuildContext:
-    head = request.stdin.read(512)
+    head = _up_to(512, request.stdin)
     if _looks_like_tar(head):
         root = _empty(request.work)
         unpack_archive(_reader(head, request.stdin), root)
         return _with_dockerfile(root, request)
     if request.file is not None:
         raise InputError("the context on standard input is no tar: -f names a file in it")
-    body = head + request.stdin.read(MAX_DOCKERFILE_BYTES)
-    return BuildContext(_empty(request.work), IgnorePatterns(), body)
+    return BuildContext(_empty(request.work), IgnorePatterns(), _dockerfile(request.stdin, head))
 
 
 async def _opened_root(where: str, request: ContextRequest) -> Path | bytes:
@@ -117,7 +122,7 @@ def _downloaded_root(file: Path, request: ContextRequest) -> Path | bytes:
     with file.open("rb") as opened:
         head = opened.read(512)
         if not _looks_like_tar(head):
-            return head + opened.read(MAX_DOCKERFILE_BYTES)
+            return _dockerfile(opened, head)
         root = _empty(request.work)
         unpack_archive(_reader(head, opened), root)
     file.unlink()
@@ -127,27 +132,48 @@ def _downloaded_root(file: Path, request: ContextRequest) -> Path | bytes:
 def _with_dockerfile(root: Path, request: ContextRequest) -> BuildContext:
     """Of Docker: `-f` is relative to where the command runs; the usual one stands at the context's root."""
     if request.file == "-":
-        body = request.stdin.read(MAX_DOCKERFILE_BYTES + 1)
-        return BuildContext(root, _ignore(root, None), body, "Dockerfile")
-    if request.file is None:
-        path = root / "Dockerfile"
-        if not path.exists() and (root / "dockerfile").exists():
-            path = root / "dockerfile"
+        return BuildContext(root, _ignore([root / _IGNORE]), _dockerfile(request.stdin))
+    fetched = root.resolve().is_relative_to(request.work.resolve())
+    if fetched:  # a stranger's links lead to no file of this machine
+        path = path_in_root(root, request.file or "Dockerfile")
+        ignores = [
+            path_in_root(root, f"{request.file or 'Dockerfile'}.dockerignore"),
+            path_in_root(root, _IGNORE),
+        ]
     else:
-        path = Path(request.file)
-        inside = root / request.file
-        fetched = root.is_relative_to(request.work.resolve())
-        if fetched or (not path.exists() and inside.exists()):
-            path = inside.resolve()
-            if fetched and not path.is_relative_to(root):
-                raise InputError(f"the Dockerfile {request.file} lies outside of the context")
-    return BuildContext(root, _ignore(root, path), _read(path, MAX_DOCKERFILE_BYTES), path.name)
+        path = _local_dockerfile(root, request.file)
+        ignores = [path.with_name(f"{path.name}.dockerignore"), root / _IGNORE]
+    name = Path(request.file or path.name).name
+    return BuildContext(root, _ignore(ignores), _read(path, MAX_DOCKERFILE_BYTES), name)
 
 
-def _ignore(root: Path, dockerfile: Path | None) -> IgnorePatterns:
-    own = None if dockerfile is None else dockerfile.with_name(f"{dockerfile.name}.dockerignore")
-    for path in (own, root / ".dockerignore"):
-        if path is not None and path.is_file():
+def _local_dockerfile(root: Path, file: str | None) -> Path:
+    if file is not None:
+        path, inside = Path(file), root / file
+        return inside if not path.exists() and inside.exists() else path
+    path = root / "Dockerfile"
+    return root / "dockerfile" if not path.exists() and (root / "dockerfile").exists() else path
+
+
+def _dockerfile(file: BinaryIO, head: bytes = b"") -> bytes:
+    body = head + _up_to(MAX_DOCKERFILE_BYTES + 1, file)
+    if len(body) > MAX_DOCKERFILE_BYTES:
+        raise InputError(f"the Dockerfile has more than {MAX_DOCKERFILE_BYTES} bytes: is it one?")
+    return body
+
+
+def _up_to(limit_bytes: int, file: BinaryIO) -> bytes:
+    """A pipe gives what it has, not what was asked for."""
+    body = bytearray()
+    while len(body) < limit_bytes and (piece := file.read(limit_bytes - len(body))):
+        body += piece
+    return bytes(body)
+
+
+def _ignore(paths: Iterable[Path]) -> IgnorePatterns:
+    """Of the first that is there."""
+    for path in paths:
+        if path.is_file():
             return IgnorePatterns.parse(_read(path, _MAX_IGNORE_BYTES))
     return IgnorePatterns()
 
