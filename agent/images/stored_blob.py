@@ -49,17 +49,17 @@ def plain_stream(store: Store, digest: Digest) -> PlainStream:
 
 
 def reader_of(pieces: Iterator[bytes]) -> Callable[[int], bytes]:
-    rest = b""
+    piece, at = b"", 0
 
     def read(limit_bytes: int) -> bytes:
-        nonlocal rest
-        while not rest:
-            piece = next(pieces, None)
-            if piece is None:
+        nonlocal piece, at
+        while at >= len(piece):
+            following = next(pieces, None)
+            if following is None:
                 return b""
-            rest = piece
-        piece, rest = rest[:limit_bytes], rest[limit_bytes:]
-        return piece
+            piece, at = following, 0
+        start, at = at, min(at + limit_bytes, len(piece))
+        return piece[start:at]
 
     return read
 
