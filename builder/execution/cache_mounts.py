@@ -1,6 +1,7 @@
-"""Cache mounts: directories that outlive builds, one for each id, beside each a file whose lock says who uses it.
+"""Cache mounts: directories that outlive builds, one for each id and each thing that it may begin with, as in BuildKit;
+beside each a file whose lock says who uses it.
 
-`<mounts>/<hash of the id>-<number>/` and `...lock`. shared: many at once; locked: one, the others wait; private: one,
+`<mounts>/<cache_name>-<number>/` and `...lock`. shared: many at once; locked: one, the others wait; private: one,
 the others take the next number. The lock file's time is that of the last use.
 """
 
@@ -22,11 +23,17 @@ _MAX_PRIVATE = 1000
 _POLL_SECONDS = 0.1
 
 
-async def take(mounts: Path, mount: CacheMount) -> tuple[Path, int]:
+def cache_name(mount: CacheMount, begins: str) -> str:
+    """begins: which files its source has, "" where it has none."""
+    which = repr((mount.key, begins, mount.path, mount.mode, mount.uid, mount.gid))
+    return hashlib.sha256(which.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+async def take(mounts: Path, mount: CacheMount, begins: str = "") -> tuple[Path, int]:
     """Its directory, which `fill` makes, and a descriptor that holds it as long as it is open. Raises DiskError."""
     with disk_errors("open a cache mount", mounts):
         await trio.Path(mounts).mkdir(parents=True, exist_ok=True, mode=0o700)
-    name = hashlib.sha256(mount.key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    name = cache_name(mount, begins)
     while (taken := _take(mounts, name, mount.sharing)) is None:  # noqa: ASYNC110 -- another process ends the wait
         await trio.sleep(_POLL_SECONDS)
     return taken

@@ -20,7 +20,7 @@ from agent.content.errors import InputError
 from agent.store.disk_errors import disk_errors
 from builder.dockerfile.ignore import IgnorePatterns
 from builder.execution.blocking import held_in_threads
-from builder.execution.cache_mounts import fill, take
+from builder.execution.cache_mounts import cache_name, fill, take
 from builder.execution.inputs import Inputs
 from builder.execution.workshop import Workshop
 from builder.layers.overlay import mount_layers, unmount
@@ -61,7 +61,7 @@ async def open_mounts(
                     # A writable one is thrown away, so a read-only mount protects nothing but is what was asked for.
                     opened.mounts.append(ResolvedMount(mount.target, "bind", path, mount.read_only))
                 case CacheMount():
-                    path = caches[mount.key]
+                    path = caches[_cache_name(inputs, mount)]
                     opened.mounts.append(ResolvedMount(mount.target, "bind", path, mount.read_only))
                 case TmpfsMount(target, size_bytes):
                     opened.mounts.append(ResolvedMount(target, "tmpfs", size_bytes=size_bytes))
@@ -153,12 +153,22 @@ def _stacked(home: Path, directories: Sequence[Path], *, writable: bool) -> Iter
 async def _open_caches(
     shop: Workshop, inputs: Inputs, mounts: Sequence[RunMount], stack: AsyncExitStack
 ) -> dict[str, Path]:
-    """By key. Several are always taken in the same order: no two builds wait for each other."""
+    """By name. Several are always taken in the same order: no two builds wait for each other."""
     wanted: dict[str, CacheMount] = {}
     for mount in mounts:
-        if isinstance(mount, CacheMount) and (mount.key not in wanted or mount.sharing == "locked"):
-            wanted[mount.key] = mount
-    return {key: await _cache(shop, inputs, mount, stack) for key, mount in sorted(wanted.items())}
+        if isinstance(mount, CacheMount):
+            name = _cache_name(inputs, mount)
+            if name not in wanted or mount.sharing == "locked":
+                wanted[name] = mount
+    return {name: await _cache(shop, inputs, mount, stack) for name, mount in sorted(wanted.items())}
+
+
+def _cache_name(inputs: Inputs, mount: CacheMount) -> str:
+    return cache_name(mount, _begins(inputs, mount))
+
+
+def _begins(inputs: Inputs, mount: CacheMount) -> str:
+    return "" if mount.source is None else inputs.identity(mount.source)
 
 
 async def _cache(shop: Workshop, inputs: Inputs, mount: CacheMount, stack: AsyncExitStack) -> Path:
@@ -167,7 +177,7 @@ async def _cache(shop: Workshop, inputs: Inputs, mount: CacheMount, stack: Async
         source = path_in_root(await _root(shop, inputs, mount.source, stack), mount.path)
         if not source.is_dir():
             raise InputError(f"--mount to {mount.target}: there is no directory {mount.path} in its source")
-    path, lock = await take(shop.mounts, mount)
+    path, lock = await take(shop.mounts, mount, _begins(inputs, mount))
     stack.callback(os.close, lock)
     await trio.to_thread.run_sync(fill, path, mount, source)
     return path

@@ -7,7 +7,7 @@ import time
 import trio
 
 from tests.builder.corpus.case import ENGINES, Case, all_cases
-from tests.builder.corpus.comparison import Outcome, allowed_differences, not_allowed
+from tests.builder.corpus.comparison import Outcome, allowed_differences, not_allowed, unused
 from tests.builder.corpus.corpus import Results, run_corpus
 from tests.clients.scratch import open_scratch
 
@@ -34,6 +34,8 @@ def main() -> int:
     with open_scratch() as scratch:
         results = trio.run(run_corpus, all_cases(given.only), engines, scratch, on_outcome)
     spent |= {engine: at - began for engine, at in last.items()}
+    if not given.only:
+        print(*unused(results.differences(), allowed_differences(), engines), sep="\n")
     return _tell(results, engines, spent, show_all=given.all)
 
 

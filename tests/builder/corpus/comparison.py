@@ -92,6 +92,16 @@ def not_allowed(found: Sequence[Difference], allowed: Sequence[Allowed]) -> list
     return [one for one in found if not any(entry.covers(one) for entry in allowed)]
 
 
+def unused(found: Sequence[Difference], allowed: Sequence[Allowed], engines: Sequence[str]) -> list[str]:
+    """Entries for `engines` that allow nothing: after all cases, they have no reason left."""
+    return [
+        f"differences.txt: {entry.case} | {entry.engine} | {entry.what}: there is no such difference"
+        for entry in allowed
+        if any(fnmatchcase(engine, entry.engine) for engine in engines)
+        and not any(entry.covers(one) for one in found)
+    ]
+
+
 def _told(outcome: Outcome) -> str:
     if outcome.facts is not None:
         return "built"

@@ -104,7 +104,7 @@ class BuildahEngine:
     async def build(self, case: Case, directory: Path, flags: Sequence[str]) -> Outcome:
         archive = self.buildah.directory / f"{case.slug}.tar"
         target = ["-t", f"docker-archive:{archive}:{case.slug}:1"]
-        common = ["bud", "--format", "docker", "--pull-never", *target]
+        common = ["bud", "--format", "docker", "--pull-never", "--identity-label=false", *target]
         environment = self.buildah.environment()
         command = ["/usr/bin/buildah", *common, *flags, "."]
         done = await run_in(directory, command, environment)
