@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from agent.content.errors import ContentError, DiskError, ShoalError
+from agent.node.session import SwarmSession
 from agent.wire.tracker_calls import Claim, SwarmAnswer, SwarmReport
 
 if TYPE_CHECKING:
@@ -86,9 +87,13 @@ class DownloadMember:
         if answer.body is None:
             for given in answer.leases:
                 reads.start(given)  # at once: what the next report does not list is given up
-        download.start_soon(self._apply, answer)
+        has_begun = answer.body is None and download.known_size == download.size
+        if has_begun and download.session is not None:
+            self._take_word(answer, download.session)
+        else:
+            download.start_soon(self._begin, answer)
 
-    async def _apply(self, answer: SwarmAnswer) -> None:
+    async def _begin(self, answer: SwarmAnswer) -> None:
         download = self._download
         try:
             if answer.body is not None:
@@ -102,9 +107,15 @@ class DownloadMember:
         except ShoalError as error:
             download.on_read_failed(error)
             return
-        session, partial = download.session, download.partial
-        if session is not None and partial is not None:
-            claims = [(claim.index, claim.chunk) for claim in answer.claims]
-            if claims:
-                session.perform(session.swarm.on_claims(claims, partial.chunk_digest, trio.current_time()))
+        if download.session is not None:
+            self._take_word(answer, download.session)
+
+    def _take_word(self, answer: SwarmAnswer, session: SwarmSession) -> None:
+        """What the tracker says of chunks and of peers."""
+        download = self._download
+        claims = [(claim.index, claim.chunk) for claim in answer.claims]
+        if claims and download.partial is not None:
+            digest_of = download.partial.chunk_digest
+            session.perform(session.swarm.on_claims(claims, digest_of, trio.current_time()))
+        if answer.peers:
             download.services.hub.meet(session, answer.peers)

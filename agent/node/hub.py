@@ -29,6 +29,7 @@ from agent.wire.tracker_calls import PeerAddress
 _IDLE_SEED_SECONDS = 60.0
 _SWEEP_SECONDS = 10.0
 _GOSSIP_PEERS = 16
+_GOSSIP_LISTENERS = 4
 _GOSSIP_SECONDS = (
     5.0  # what a neighbour tells of others sooner than this after the last time is not listened to
 )
@@ -92,6 +93,7 @@ class SwarmHub:
         self._opening: set[Digest] = set()
         self._nursery: trio.Nursery | None = None
         self._timer = trio.CancelScope()
+        self._round = 0
         transfers.on_room = self._on_room
 
     async def run(
@@ -157,13 +159,14 @@ class SwarmHub:
             if peer.take_only:
                 session.swarm.take_only(peer.node)
         needed = {peer.node for peer in named if peer.take_only}
+        neighbours = session.neighbours
         for node, address in list(session.candidates.items()):
-            if node in session.neighbours:
+            if node in neighbours:
                 continue
             link = self.links.get(node)
             if link is not None:
                 self._greet(session, link)
-            elif node in needed or len(session.neighbours) < self._neighbours:
+            elif node in needed or len(neighbours) < self._neighbours:
                 self.links.dial(node, address)
 
     async def offer(self, digest: Digest, peers: Iterable[PeerAddress]) -> None:
@@ -378,6 +381,7 @@ class SwarmHub:
     async def _run_housekeeping(self) -> None:
         while True:
             await trio.sleep(_SWEEP_SECONDS)
+            self._round += 1
             with contained(self._rules.metrics, "housekeeping"):
                 for session in list(self._sessions.values()):
                     is_idle = trio.current_time() - session.idle_since > _IDLE_SEED_SECONDS
@@ -392,12 +396,17 @@ class SwarmHub:
                     self._gossip(session)
 
     def _gossip(self, session: SwarmSession) -> None:
-        """Tell neighbours of each other, so that a swarm holds together while the tracker is away."""
+        """Tell neighbours of each other, so that a swarm holds together while the tracker is away: a few of them each
+        time, in turn, who lack something."""
         known = [
             wire.KnownPeer(node, session.candidates[node])
             for node in list(session.neighbours)[:_GOSSIP_PEERS]
             if node in session.candidates
         ]
-        if known:
-            for node, link in session.neighbours.items():
-                link.send(wire.Peers(session.channel, tuple(peer for peer in known if peer.node != node)))
+        listeners = [peer.node for peer in session.swarm.peers if peer.want]
+        if not known or not listeners:
+            return
+        start = self._round * _GOSSIP_LISTENERS % len(listeners)
+        for node in listeners[start : start + _GOSSIP_LISTENERS]:
+            others = tuple(peer for peer in known if peer.node != node)
+            session.neighbours[node].send(wire.Peers(session.channel, others))

@@ -3,6 +3,7 @@
 This is the seam for TLS between nodes: everything above it is the same, whatever lies below.
 """
 
+import os
 import socket
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,21 +16,26 @@ from agent.http.response import Bytes
 from agent.http.socket_sender import SocketSender
 
 _STALL_SECONDS = 10.0  # a neighbour that accepts no byte for so long is dead
-# More than half of Linux's first receive buffer (128 KiB) would change the window that TCP offers.
-_MOST_AT_LEAST_BYTES = 48 * 1024
-_PATIENCE_SECONDS = 0.1
+# Linux makes the receive buffer twice as large as this; it would grow so far by itself on any line that is not slow.
+_MOST_AT_LEAST_BYTES = 128 * 1024
 
 
 class LinkStream(Protocol):
     async def receive_into(self, buffer: memoryview, least: int = 1) -> int:
         """At least one byte; 0 at the end. Raises PeerError.
 
-        `least`: so many are on their way; on a slow line it pays to wait a moment for them rather than to wake up for
+        `least`: so many are on their way; on a slow line it pays to wait for some of them rather than to wake up for
         every packet.
         """
 
+    def look(self) -> None:
+        """Whoever waits in receive_into gets what is there, however little."""
+
     async def send(self, pieces: Sequence[Bytes]) -> None:
         """Raises PeerError."""
+
+    def send_nowait(self, data: bytes) -> int:
+        """How many bytes of it could be sent at once; 0 where the link is broken, too."""
 
     async def send_file(self, fd: int, offset: int, count: int) -> None:
         """Raises PeerError; DiskError where the file cannot be read."""
@@ -62,18 +68,33 @@ class SocketLinkStream(_Sending):
     def __init__(self, stream: trio.SocketStream) -> None:
         super().__init__(stream, SocketSender(stream, _STALL_SECONDS))
         self._socket = stream.socket
+        self._fd = stream.socket.fileno()
         self._wakes_at = 1
 
     async def receive_into(self, buffer: memoryview, least: int = 1) -> int:
+        """Hardly ever is anything there already: it is waited for first."""
         try:
-            if least > 1:
-                self._wake_at(min(least, _MOST_AT_LEAST_BYTES))
-                with trio.move_on_after(_PATIENCE_SECONDS):
-                    return await self._socket.recv_into(buffer)
-            self._wake_at(1)
-            return await self._socket.recv_into(buffer)
+            self._wake_at(min(least, _MOST_AT_LEAST_BYTES))
+            while True:
+                await trio.lowlevel.wait_readable(self._socket)
+                try:
+                    return os.readv(self._fd, [buffer])
+                except BlockingIOError:
+                    pass
         except (OSError, trio.ClosedResourceError):
             raise PeerError("the link broke") from None
+
+    def send_nowait(self, data: bytes) -> int:
+        try:
+            return os.write(self._fd, data)
+        except OSError:
+            return 0
+
+    def look(self) -> None:
+        try:
+            self._wake_at(1)
+        except OSError:
+            pass  # it is about to end
 
     def _wake_at(self, count: int) -> None:
         """The socket counts as readable once `count` bytes are there (or the end, or an error)."""
@@ -96,6 +117,12 @@ class AnyLinkStream(_Sending):
             raise PeerError("the link broke") from None
         buffer[: len(data)] = data
         return len(data)
+
+    def send_nowait(self, data: bytes) -> int:  # noqa: ARG002 (TLS cannot)
+        return 0
+
+    def look(self) -> None:
+        """It gets what is there anyway."""
 
 
 def link_stream(stream: trio.abc.Stream) -> LinkStream:

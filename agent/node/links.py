@@ -13,6 +13,7 @@ import trio
 
 from agent.content.errors import PeerError
 from agent.node.containment import contained
+from agent.node.flusher import Flusher
 from agent.node.handshake import HANDSHAKE_SECONDS, Declined, greet_as_acceptor, greet_as_dialler
 from agent.node.link_stream import LinkStream, link_stream
 from agent.node.peer_address import dialable
@@ -63,6 +64,7 @@ class Links:
         self._handler = handler
         self._on_up = on_up
         self._on_down = on_down
+        self._flusher = Flusher()
         self._links: dict[NodeId, PeerLink] = {}
         self._dialling: set[NodeId] = set()
         self._greeting = 0
@@ -79,6 +81,7 @@ class Links:
         """Accept and dial until cancelled; then every link says BYE."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            nursery.start_soon(self._flusher.run)
             task_status.started()
             try:
                 await trio.serve_listeners(self._accept, listeners, handler_nursery=nursery)
@@ -198,6 +201,7 @@ class Links:
             upload=rules.upload,
             download=rules.download,
             traffic=rules.traffic,
+            flusher=self._flusher,
         )
 
     async def _run(self, link: PeerLink, first: Message | None) -> None:

@@ -16,6 +16,7 @@ from typing import Protocol
 import trio
 
 from agent.content.errors import DiskError, PeerError
+from agent.node.flusher import Flusher
 from agent.node.link_stream import LinkStream
 from agent.node.patience import Patience
 from agent.node.rate_limit import RateLimit
@@ -36,6 +37,8 @@ from agent.wire.peer_messages import (
 from agent.wire.shape import Malformed
 
 _PING_SECONDS = 10.0
+_LOOK_SECONDS = 0.05
+_TURN_SECONDS = 1.0
 _GOODBYE_SECONDS = 0.2
 _MAX_OUTBOX_BYTES = 4 * 1024 * 1024
 _READ_BYTES = 64 * 1024
@@ -100,6 +103,7 @@ class PeerLink:
         upload: RateLimit,
         download: RateLimit,
         traffic: Traffic,
+        flusher: Flusher,
     ) -> None:
         """`address`: where the node is reached, for people and for PEERS. `dialled`: we opened the connection."""
         self.node = node
@@ -112,6 +116,9 @@ class PeerLink:
         self._handler = handler
         self._upload_rate = upload
         self._traffic = traffic
+        self._flusher = flusher
+        self._is_writing = False
+        self._is_over = False
         self._download_rate = download
         self._outbox: deque[bytes] = deque()
         self._outbox_bytes = 0
@@ -124,7 +131,8 @@ class PeerLink:
         self._reserved = 0
         self._wake = trio.Event()
         self._scope = trio.CancelScope()
-        self._waiting = trio.CancelScope()
+        self._watching = trio.CancelScope()
+        self._waits_turn = False
 
     # ---- for the handler: none of these block
 
@@ -137,7 +145,24 @@ class PeerLink:
         self._outbox_bytes += len(frame)
         if self._outbox_bytes > _MAX_OUTBOX_BYTES:
             self.close("it does not read what we send")
-        self._wake.set()
+        self._flusher.add(self)
+
+    def flush(self) -> None:
+        """For the Flusher. Where the writer is at work, or has to wait, it sends the rest."""
+        if self._is_writing or self._is_over or not self._outbox:
+            return
+        frames = self._take_outbox()
+        sent = self._stream.send_nowait(frames)
+        if sent < len(frames):
+            self._outbox.append(frames[sent:])
+            self._outbox_bytes += len(frames) - sent
+            self._wake.set()
+
+    def _take_outbox(self) -> bytes:
+        frames = b"".join(self._outbox)  # small; and sendmsg takes no more than 1024 pieces
+        self._outbox.clear()
+        self._outbox_bytes = 0
+        return frames
 
     def send_chunk(self, channel: int, index: int, fd: int, offset: int, count: int) -> None:
         """`count` bytes of `fd` from `offset`; the descriptor must stay open until on_sent."""
@@ -159,14 +184,13 @@ class PeerLink:
         if not self._incoming:
             self._patience.on_owed(trio.current_time())
         self._incoming[channel, index] = _Incoming(length)
-        self._waiting.deadline = self._patience_ends()
+        self._watching.deadline = min(self._watching.deadline, self._patience_ends())
 
     def forget(self, channel: int, index: int) -> None:
         """What still comes of this transfer is thrown away."""
         incoming = self._incoming.pop((channel, index), None)
         if incoming is not None:
             self._spare_bytes += incoming.length - incoming.received
-            self._waiting.deadline = self._patience_ends()
 
     @property
     def seconds_up(self) -> float:
@@ -184,13 +208,14 @@ class PeerLink:
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write)
-                    nursery.start_soon(self._ping)
+                    nursery.start_soon(self._watch)
                     try:
                         await self._read()
                     except PeerError as error:
                         self.close(str(error))
                     nursery.cancel_scope.cancel()
         finally:
+            self._is_over = True
             await self._say_goodbye()
 
     async def _say_goodbye(self) -> None:
@@ -202,27 +227,41 @@ class PeerLink:
         with trio.CancelScope(shield=True):
             await self._stream.aclose()
 
-    async def _ping(self) -> None:
+    async def _watch(self) -> None:
+        """PING now and then; and the end of a link whose neighbour tries our patience. (One task with one deadline:
+        a deadline for each read would cost more than the reads.)"""
+        ping_at = trio.current_time() + _PING_SECONDS
         while True:
-            await trio.sleep(_PING_SECONDS)
-            self.send(Ping())
+            with trio.CancelScope(deadline=min(ping_at, self._patience_ends())) as self._watching:
+                await trio.sleep_forever()
+            now = trio.current_time()
+            if now >= ping_at:
+                self.send(Ping())
+                ping_at = now + _PING_SECONDS
+            if now >= self._patience_ends():
+                self._stream.look()
+                await trio.sleep(_LOOK_SECONDS)
+            if now >= self._patience_ends():
+                self.close(
+                    "it owes a chunk and sends none of it" if self._incoming else "it has fallen silent"
+                )
 
     async def _write(self) -> None:
-        """Control frames as they come; between them one segment of the foremost chunk, when the rate allows it."""
+        """What the Flusher could not send at once; between frames one segment of the foremost chunk, when the rate
+        allows it."""
+        self._is_writing = True
         try:
             while True:
                 outgoing = self._next_outgoing()
                 if self._outbox:
-                    frames = b"".join(self._outbox)  # small; and sendmsg takes no more than 1024 pieces
-                    self._outbox.clear()
-                    self._outbox_bytes = 0
-                    await self._stream.send([frames])
+                    await self._stream.send([self._take_outbox()])
                 elif outgoing is not None and self._may_pass(outgoing):
                     await self._send_segment(outgoing)
                 else:
-                    self._wake = trio.Event()
+                    self._wake, self._is_writing = trio.Event(), False
                     with trio.move_on_at(float("inf") if outgoing is None else self._passes_at):
                         await self._wake.wait()
+                    self._is_writing = True
         except (PeerError, DiskError) as error:
             self.close(str(error))
 
@@ -280,19 +319,15 @@ class PeerLink:
             end += await self._receive(view[end:])
 
     async def _receive(self, buffer: memoryview, least: int = 1) -> int:
-        while True:
-            with trio.move_on_at(self._patience_ends()) as self._waiting:
-                count = await self._stream.receive_into(buffer, least)
-                if count == 0:
-                    raise PeerError("it closed the link")
-                self._patience.on_heard(trio.current_time())
-                return count
-            if trio.current_time() >= self._patience_ends():
-                raise PeerError(
-                    "it owes a chunk and sends none of it" if self._incoming else "it has fallen silent"
-                )
+        count = await self._stream.receive_into(buffer, least)
+        if count == 0:
+            raise PeerError("it closed the link")
+        self._patience.on_heard(trio.current_time())
+        return count
 
     def _patience_ends(self) -> float:
+        if self._waits_turn:
+            return trio.current_time() + _TURN_SECONDS
         return self._patience.ends_at(is_owed=bool(self._incoming))
 
     async def _read_segment(self, chunk: Chunk, ahead: memoryview) -> int:
@@ -308,12 +343,17 @@ class PeerLink:
             self._patience.on_bytes(count, trio.current_time())
             position += count
         self.bytes_received += chunk.length
-        before = trio.current_time()
-        await self._download_rate.take(chunk.length)
-        self._patience.on_own_delay(trio.current_time() - before)
+        await self._wait_turn(chunk.length)
         if incoming is not None and self._incoming.get((chunk.channel, chunk.index)) is incoming:
             self._finish_received(chunk, incoming)
         return taken
+
+    async def _wait_turn(self, count: int) -> None:
+        """What our own download rate takes of the time is not the neighbour's."""
+        before, self._waits_turn = trio.current_time(), True
+        await self._download_rate.take(count)
+        self._waits_turn = False
+        self._patience.on_own_delay(trio.current_time() - before)
 
     def _awaited(self, chunk: Chunk) -> _Incoming | None:
         """The transfer that this segment continues; None where nobody waits for it (any more)."""

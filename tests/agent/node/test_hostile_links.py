@@ -15,6 +15,7 @@ from agent.content.chunk_set import ChunkSet
 from agent.content.digest import Digest
 from agent.content.errors import PeerError
 from agent.content.reference import Repository
+from agent.node.flusher import Flusher
 from agent.node.link_stream import AnyLinkStream
 from agent.node.node import Node
 from agent.node.patience import Patience
@@ -58,6 +59,7 @@ class Ends:
     def __init__(self, upload_rate: float | None = None) -> None:
         mine, theirs = trio.testing.memory_stream_pair()
         self.handler = Recorder()
+        self.flusher = Flusher()
         self.other = FakePeer(AnyLinkStream(theirs), key_of(1))
         self.link = PeerLink(
             AnyLinkStream(mine),
@@ -68,6 +70,7 @@ class Ends:
             upload=RateLimit(upload_rate),
             download=RateLimit(None),
             traffic=Traffic(Metrics()),
+            flusher=self.flusher,
         )
 
 
@@ -75,6 +78,7 @@ class Ends:
 async def _open_ends(upload_rate: float | None = None) -> AsyncIterator[Ends]:
     ends = Ends(upload_rate)
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(ends.flusher.run)
         nursery.start_soon(ends.link.run)
         yield ends
         nursery.cancel_scope.cancel()
