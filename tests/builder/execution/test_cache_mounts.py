@@ -54,9 +54,14 @@ async def test_content_survives_and_a_new_one_is_as_it_was_asked_for(tmp_path: P
     assert path.stat().st_mode & 0o7777 == 0o1770
     (path / "kept").write_text("kept")
     os.close(lock)
-    again, _ = await take(tmp_path / "mounts", mount())
-    fill(again, mount(), None)
+    again, _ = await take(tmp_path / "mounts", mount(mode=0o1770))
+    fill(again, mount(mode=0o1770), None)
     assert (again / "kept").read_text() == "kept"
+
+
+async def test_one_that_is_to_begin_with_something_else_is_another_one(tmp_path: Path) -> None:
+    ways = [(mount(), ""), (mount(mode=0o700), ""), (mount(), "files"), (mount(), "other files")]
+    assert len({(await take(tmp_path, one, begins))[0] for one, begins in ways}) == len(ways)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="owners are root's to give")
