@@ -1,10 +1,13 @@
 """The images that the cases begin FROM: busybox, and one with everything in its config that a base can have."""
 
 import io
-import subprocess
 import tarfile
 from pathlib import Path
 
+_APPLETS = (
+    "cat chmod chown cp echo env grep head id ip ln ls mkdir mkfifo mknod mv printf pwd rm rmdir seq sh sort stat test "
+    "touch tr true truncate"
+)
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1001::/home/user:/bin/sh\nnumber:x:7:8::/:/bin/sh\n"
 GROUP = "root:x:0:\nusers:x:1001:user\nstaff:x:50:user\n"
 # What `worn` has: by `shoal import --change`.
@@ -25,16 +28,12 @@ WORN = (
 
 def busybox_root() -> bytes:
     """A tar."""
-    applets = subprocess.run(["/bin/busybox", "--list"], capture_output=True, text=True, check=True).stdout
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as tar:
         _directory(tar, "bin")
         tar.add("/bin/busybox", "bin/busybox", filter=_as_root)
-        for name in applets.split():
-            if name != "busybox":
-                link = tarfile.TarInfo(f"bin/{name}")
-                link.type, link.linkname, link.mode = tarfile.SYMTYPE, "busybox", 0o777
-                tar.addfile(link)
+        for name in _APPLETS.split():
+            _link(tar, f"bin/{name}", "busybox")
         for name in (
             "dev",
             "etc",
@@ -63,9 +62,7 @@ def busybox_root() -> bytes:
             ("usr/escape", "../../../../old"),
             ("old/nowhere", "/new"),
         ):
-            link = tarfile.TarInfo(name)
-            link.type, link.linkname, link.mode = tarfile.SYMTYPE, target, 0o777
-            tar.addfile(link)
+            _link(tar, name, target)
     return file.getvalue()
 
 
@@ -73,6 +70,12 @@ def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     return entry
+
+
+def _link(tar: tarfile.TarFile, name: str, target: str) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, target, 0o777
+    tar.addfile(entry)
 
 
 def _directory(tar: tarfile.TarFile, name: str, mode: int = 0o755) -> None:

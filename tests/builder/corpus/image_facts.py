@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ _CONFIG_KEYS = (
 )
 _XATTR = "SCHILY.xattr."
 _SHOWN_BYTES = 200
+_MOST_KNOWN = 20
 Facts = Mapping[str, str]
 
 
@@ -28,14 +29,16 @@ class _Inode:
     is_directory: bool
 
 
+_known_layers: dict[tuple[str, int], Sequence[tuple[str, _Inode]]] = {}
+
+
 def image_facts(archive: Path) -> dict[str, str]:
     with tarfile.open(archive) as tar:
         manifest = json.load(_member(tar, "manifest.json"))[0]
         config = json.load(_member(tar, manifest["Config"]))
         tree: dict[str, _Inode] = {}
         for layer in manifest["Layers"] or ():
-            with tarfile.open(fileobj=_member(tar, layer)) as files:
-                _lay_over(tree, files)
+            _lay_over(tree, _layer(tar, layer))
     facts = {f"config {key}": value for key, value in _config_facts(config.get("config") or {}).items()}
     return facts | _file_facts(tree)
 
@@ -69,24 +72,48 @@ def _file_facts(tree: Mapping[str, _Inode]) -> dict[str, str]:
     return facts
 
 
-def _lay_over(tree: dict[str, _Inode], layer: tarfile.TarFile) -> None:
+def _layer(archive: tarfile.TarFile, name: str) -> Sequence[tuple[str, _Inode]]:
+    """Paths in their order; those that are hard links have one inode. That of the base is read once."""
+    key = (name, archive.getmember(name).size)
+    if key not in _known_layers:
+        with tarfile.open(fileobj=_member(archive, name)) as files:
+            found = _read_layer(files)
+        if len(_known_layers) >= _MOST_KNOWN:
+            return found
+        _known_layers[key] = found
+    return _known_layers[key]
+
+
+def _read_layer(layer: tarfile.TarFile) -> Sequence[tuple[str, _Inode]]:
+    inodes: dict[str, _Inode] = {}
+    found = []
+    for entry in layer:
+        path = _clean(entry.name)
+        inode = inodes[_clean(entry.linkname)] if entry.islnk() else _inode(layer, entry)
+        inodes[path] = inode
+        found.append((path, inode))
+    return found
+
+
+def _clean(name: str) -> str:
+    return name.removeprefix("./").strip("/")
+
+
+def _lay_over(tree: dict[str, _Inode], layer: Sequence[tuple[str, _Inode]]) -> None:
     """One layer over those below: whiteouts first, as they mean what is below."""
-    entries = [(entry.name.removeprefix("./").strip("/"), entry) for entry in layer]
-    for path, _ in entries:
+    for path, _ in layer:
         folder, _, name = path.rpartition("/")
         if name == ".wh..wh..opq":
             _remove(tree, folder, itself=False)
         elif name.startswith(".wh."):
             _remove(tree, f"{folder}/{name[4:]}".strip("/"))
-    new: dict[str, _Inode] = {}
-    for path, entry in entries:
+    for path, inode in layer:
         if path in ("", ".") or path.rpartition("/")[2].startswith(".wh."):
             continue
-        inode = new[entry.linkname.removeprefix("./").strip("/")] if entry.islnk() else _inode(layer, entry)
         if not (inode.is_directory and path in tree and tree[path].is_directory):
             _remove(tree, path)
         _imply_parents(tree, path)
-        tree[path] = new[path] = inode
+        tree[path] = inode
 
 
 def _remove(tree: dict[str, _Inode], path: str, *, itself: bool = True) -> None:
