@@ -29,6 +29,10 @@ _BUILD = LazyCommand(
     "builder.build_command:build",
     "Build an image from a Dockerfile, as `docker build` does; every layer is a seed as soon as its step ends.",
 )
+_BUILD_PRUNE = LazyCommand(
+    "builder.prune_command:build_prune",
+    "Remove what builds keep to be faster: unpacked layers, cache mounts, and what steps came to.",
+)
 _SIMULATE = LazyCommand(
     "tracker.simulate:simulate", "Tell how long a rollout will take, and what it will cost the registry."
 )
@@ -36,7 +40,13 @@ _SIMULATE = LazyCommand(
 
 @click.group(
     cls=LazyGroup,
-    lazy={**COMMANDS, "build": _BUILD, "tracker": _TRACKER, "simulate": _SIMULATE},
+    lazy={
+        **COMMANDS,
+        "build": _BUILD,
+        "build-prune": _BUILD_PRUNE,
+        "tracker": _TRACKER,
+        "simulate": _SIMULATE,
+    },
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(VERSION, prog_name="shoal")

@@ -10,14 +10,14 @@ Every mistake and failure is a ShoalError: DockerfileError with the place, StepF
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
 
 from agent.content.digest import Digest
-from agent.content.errors import InputError
+from agent.content.errors import DiskError, InputError
 from agent.content.reference import Reference
 from agent.images.names import given_name
 from agent.settings.settings import Settings
@@ -30,6 +30,7 @@ from builder.execution.images import BuiltImage, blobs_of, name_images, write_im
 from builder.execution.outputs import squash, write_output
 from builder.execution.planning import HOST_NETWORK, INSECURE, check_grants, plan_build, this_machine
 from builder.execution.solver import Solved, Solver
+from builder.execution.tidying import tidy
 from builder.execution.work_area import WorkArea, open_work_area
 from builder.execution.workshop import Workshop
 from builder.layers.content_digests import ContentDigests
@@ -152,6 +153,9 @@ async def _opened(around: Surroundings) -> AsyncIterator[_Opened]:
         digests = stack.enter_context(closing(ContentDigests(home / "digests.db")))
         await trio.to_thread.run_sync(snapshots.clean_up)
         yield _Opened(area, snapshots, local, digests)
+        keep_bytes = around.settings.build.keep_storage
+        with suppress(DiskError):  # the next build tries again
+            await trio.to_thread.run_sync(tidy, snapshots, local, home / "mounts", keep_bytes)
 
 
 def _workshop(

@@ -241,6 +241,7 @@ FIELDS: tuple[Field, ...] = (
         "Nodes whose build results are taken (`shoal status` shows a node's id); * is every node of the cluster.",
         default_note="this node alone",
     ),
+    Field("build", "keep_storage", k.size(), "20GB", "Unpacked layers that builds keep for the next ones."),
     Field(
         "credentials",
         "docker_config",

@@ -112,6 +112,7 @@ class PushSettings:
 class BuildSettings:
     share_cache: bool
     trusted_builders: tuple[str, ...]  # node ids in hex, or "*"
+    keep_storage: int  # bytes
 
 
 @dataclass(frozen=True, slots=True)
