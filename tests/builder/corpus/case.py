@@ -16,7 +16,7 @@ The Dockerfile comes first, then what else belongs to it. What begins with @ is 
     @shell           made by /bin/sh in the context's directory; for links, devices, archives, odd bytes
     @flags           of the build; {http} is a server of the contexts, {context} this one on it
     @error TEXT      our build fails, and says TEXT; so do the engines' builds, whatever they say
-    @tree            what must be where in our image; for what no engine here can judge
+    @tree            what must be where in our image; for what no engine of Debian can judge, as today's BuildKit has it
     @config          lines `Key JSON` of our image's config
     @without A B: …  engines that do not know what the case is about, with the reason
 Before a file's first case: a comment, and an @without for all of them.
@@ -86,6 +86,8 @@ def read_cases(path: Path) -> Iterator[Case]:
     for part in parts:
         title, _, body = part.partition("\n")
         name, _, told = title.partition(": ")
+        if body.endswith("\n\n"):  # the line before the next case is nobody's
+            body = body[:-1]
         yield _case(f"{path.stem}/{name}", told, [*common, *_sections(body)])
 
 
