@@ -71,7 +71,7 @@ class ClusterCache:
             return record
         blob = record.layer.blob
         if self._store.size_of(blob.digest) is None:
-            await self._pull(f"{key}.layer", None)
+            await self._pull(f"{key}.layer", None, blob.size + _MAX_RECORD_BYTES)
         return record if self._store.size_of(blob.digest) == blob.size else None
 
     async def publish(self, results: Iterable[CachedResult]) -> None:
@@ -85,7 +85,7 @@ class ClusterCache:
     # --- asking -------------------------------------------------------------------------------------------------
 
     async def _record(self, key: str) -> CachedResult | None:
-        if not await self._pull(key, _RECORD_SECONDS):
+        if not await self._pull(key, _RECORD_SECONDS, _MAX_RECORD_BYTES):
             return None
         tag = self._store.find_tag(BUILD_CACHE, key)
         try:
@@ -93,13 +93,15 @@ class ClusterCache:
         except ContentError:
             return None
 
-    async def _pull(self, tag: str, within_seconds: float | None) -> bool:
-        """within_seconds None: as long as bytes come."""
+    async def _pull(self, tag: str, within_seconds: float | None, most_bytes: int) -> bool:
+        """within_seconds None: as long as bytes come. What a name leads to is anybody's word: it may be giant."""
         done, silence = False, trio.CancelScope(deadline=trio.current_time() + _SILENCE_SECONDS)
         had = 0
 
         def on_progress(progress: PullProgress) -> None:
             nonlocal had
+            if sum(layer.size for layer in progress.layers) > most_bytes:
+                silence.cancel()
             have = sum(layer.done_bytes for layer in progress.layers)
             if have > had:
                 had, silence.deadline = have, trio.current_time() + _SILENCE_SECONDS
