@@ -6,6 +6,7 @@ that, ends what still runs there (builder/run/left_behind.py), unmounts, and rem
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ from agent.store.disk_errors import disk_errors
 from agent.store.file_lock import try_lock
 from builder.layers.overlay import unmount
 from builder.run.left_behind import ALIVE, clean_up
+
+
+_OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
 class WorkArea:
@@ -87,6 +91,8 @@ def _remove(root: Path) -> None:
 
 def _mounted_below(root: Path) -> list[Path]:
     """In the order they were mounted (proc(5), mountinfo: blanks are written in octal)."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    targets = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    targets = [
+        os.fsdecode(_OCTAL.sub(lambda one: bytes([int(one[1], 8)]), line.split()[4])) for line in lines
+    ]
     return [Path(target) for target in targets if target.startswith(f"{root}/")]
