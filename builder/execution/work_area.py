@@ -18,7 +18,6 @@ from agent.store.file_lock import try_lock
 from builder.layers.overlay import unmount
 from builder.run.left_behind import ALIVE, clean_up
 
-
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
