@@ -63,15 +63,25 @@ class ImageSource:
             found = await trio.to_thread.run_sync(self._here, meant, request.platform)
             if found is not None:
                 return found
-            raise ContentError(f"{meant} was pulled, and is not here for {request.platform}: is it an image?")
+            failure = NotFound(f"{request.name} is no image for {request.platform}{self._others(meant)}")
         raise failure
+
+    def _others(self, reference: Reference) -> str:
+        """What it is for instead."""
+        digest = self._digest(reference)
+        document = None if digest is None else self._document(digest)
+        if document is None or document.is_index:
+            told = (
+                [] if document is None else [str(one.platform) for one in document.children if one.platform]
+            )
+        else:
+            config = None if document.config is None else read_config(self._store, document.config)
+            told = [] if config is None else [str(config.platform)]
+        return f": it is for {', '.join(told)}" if told else ""
 
     def _here(self, reference: Reference, platform: Platform) -> _Found | None:
         """Whole, and for the platform."""
-        digest = reference.digest
-        if digest is None:
-            tag = self._store.find_tag(reference.repository, reference.tag or "latest")
-            digest = None if tag is None else tag.descriptor.digest
+        digest = self._digest(reference)
         if digest is None:
             return None
         for manifest, document in self._manifests(digest, platform):
@@ -82,6 +92,12 @@ class ImageSource:
             if platform.fits(config.platform) or not config.platform.architecture:
                 return _Found(reference, manifest, document, config)
         return None
+
+    def _digest(self, reference: Reference) -> Digest | None:
+        if reference.digest is not None:
+            return reference.digest
+        tag = self._store.find_tag(reference.repository, reference.tag or "latest")
+        return None if tag is None else tag.descriptor.digest
 
     def _manifests(self, digest: Digest, platform: Platform) -> Iterator[tuple[Descriptor, Document]]:
         document = self._document(digest)
