@@ -14,6 +14,7 @@ from agent.images.names import given_name
 from agent.store.store import Store
 from builder.build import Surroundings, build, check
 from builder.execution.step_failure import StepFailed
+from builder.progress.events import Ended, Event
 from builder.progress.plain import PlainView
 from builder.request import BuildRequest, Output
 from tests.builder.building import AMD64, Told, build_in, nothing_to_pull, put_image, surroundings
@@ -127,3 +128,51 @@ async def test_no_file_stays_open_however_many_builds_a_program_does(tmp_path: P
 
     first = await descriptors()
     assert [await descriptors() for _ in range(3)] == [first] * 3
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="trees are mounted, by root")
+async def test_a_base_layer_that_vanishes_meanwhile_is_one_failure_with_a_place(
+    tmp_path: Path, store: Store
+) -> None:
+    put_image(store, "base:1")
+
+    class Thief(Told):
+        def show(self, event: Event) -> None:
+            super().show(event)
+            if isinstance(event, Ended) and "metadata" in event.task.title:
+                for blob in (store.root / "blobs/sha256").iterdir():
+                    blob.unlink()
+
+    with pytest.raises(StepFailed, match="not in the store") as failed:
+        await build_in(tmp_path, store, "FROM base:1\nCOPY Dockerfile /\n", view=Thief())
+    assert failed.value.step.line == 2
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="trees are mounted, by root")
+async def test_a_failure_ends_what_runs_beside_it_and_leaves_nothing(tmp_path: Path, store: Store) -> None:
+    put_image(store, "base:1")
+    dockerfile = (
+        "FROM base:1 AS a\nCOPY . /x\nFROM base:1 AS b\nCOPY --from=a /none /\nFROM a\nCOPY --from=b / /\n"
+    )
+    view = Told()
+    with pytest.raises(StepFailed, match="/none"):
+        await build_in(tmp_path, store, dockerfile, view=view)
+    assert list((tmp_path / "data/build/work").iterdir()) == []
+    assert list((tmp_path / "data/build/snapshots/work").iterdir()) == []
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="trees are mounted, by root")
+async def test_a_stage_that_is_to_be_built_anew_is_and_so_is_what_stands_on_it(
+    tmp_path: Path, store: Store
+) -> None:
+    put_image(store, "base:1")
+    dockerfile = "FROM base:1 AS a\nCOPY Dockerfile /a\nFROM base:1 AS b\nCOPY --from=a /a /b\nWORKDIR /w\n"
+    first = await build_in(tmp_path, store, dockerfile)
+    assert (first.cached, first.steps) == (0, 3)
+    again = await build_in(tmp_path, store, dockerfile)
+    assert (again.cached, again.steps) == (2, 2)  # what a known step is made of is not looked at
+    assert again.image_id == first.image_id
+    anew = await build_in(tmp_path, store, dockerfile, no_cache=("a",))
+    assert anew.cached == 2  # stage a was carried out, and came to the same
+    assert (await build_in(tmp_path, store, dockerfile, no_cache=True)).cached == 0
