@@ -29,11 +29,14 @@ from builder.plan.steps import RunOperation, SecretMount, SshMount, Step, StepSo
 
 @dataclass(slots=True)
 class _Node:
-    """key: by definition. hit: what is known under it. chain: all layers, once `done` is set."""
+    """key: by definition. hit: what is known under it. chain: all layers, once `done` is set. private: it, or what
+    it is made of, was made with secrets: the key, which tells nothing of their values, means something else to others.
+    """
 
     step: Step
     key: str = ""
     fresh: bool = False
+    private: bool = False
     hit: CachedResult | None = None
     layer: Layer | None = None
     chain: Chain = ()
@@ -96,6 +99,7 @@ class Solver:
             ]
             below = [base, *sources] if base is not None else sources
             node.fresh = step.no_cache or any(one.fresh for one in below)
+            node.private = not _is_shareable(step) or any(one.private for one in below)
             with _placed(step):
                 keys = [
                     await self._inputs.known_key(selection, lambda number: self._nodes[number].key)
@@ -137,13 +141,13 @@ class Solver:
 
     async def _look_up_one(self, node: _Node) -> None:
         try:
-            node.hit = await self._known(node.step, node.key)
+            node.hit = await self._known(node.key, is_shared=not node.private)
         except ShoalError as error:
             self._failure = self._failure or error
 
-    async def _known(self, step: Step, key: str) -> CachedResult | None:
+    async def _known(self, key: str, *, is_shared: bool) -> CachedResult | None:
         found = self._shop.local.find(key)
-        if found is None and self._shop.cluster is not None and _is_shareable(step):
+        if found is None and self._shop.cluster is not None and is_shared:
             found = await self._shop.cluster.find(key)
             if found is not None:
                 self._shop.local.put([found], shareable=True)
@@ -201,7 +205,7 @@ class Solver:
         with _placed(step):
             contents = [await self._inputs.content(one) for one in selections(step.operation)]
         key = self._salted(content_key(step, layers_key(base), contents))
-        found = None if step.no_cache else await self._known(step, key)
+        found = None if step.no_cache else await self._known(key, is_shared=_is_shareable(step))
         if found is None:
             layer = await self._done(step, base)
             keys = {node.key, key}
@@ -209,11 +213,17 @@ class Solver:
             self._show_cached(step)
             layer, keys = found.layer, {node.key}
         results = [CachedResult(one, layer) for one in sorted(keys)]
-        shareable = _is_shareable(step)
-        await trio.to_thread.run_sync(lambda: self._shop.local.put(results, shareable=shareable))
-        if shareable and self._shop.cluster is not None:
-            await self._shop.cluster.publish(results)
+        await self._tell(step, results, {key} if node.private else keys)
         return results[0]
+
+    async def _tell(self, step: Step, results: list[CachedResult], shared: set[str]) -> None:
+        """shared: keys that mean the same to others."""
+        told = [one for one in results if one.key in shared and _is_shareable(step)]
+        own = [one for one in results if one not in told]
+        await trio.to_thread.run_sync(lambda: self._shop.local.put(own, shareable=False))
+        await trio.to_thread.run_sync(lambda: self._shop.local.put(told, shareable=True))
+        if told and self._shop.cluster is not None:
+            await self._shop.cluster.publish(told)
 
     async def _done(self, step: Step, base: Chain) -> Layer | None:
         from builder.execution.carry_out import (

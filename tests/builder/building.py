@@ -44,7 +44,7 @@ def tar_of(files: Mapping[str, bytes]) -> bytes:
     with tarfile.open(fileobj=body, mode="w") as tar:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
-            entry.size = len(content)
+            entry.size, entry.mode = len(content), 0o755
             tar.addfile(entry, io.BytesIO(content))
     return body.getvalue()
 

@@ -4,15 +4,20 @@ import gc
 import os
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent.content.errors import InputError, NotFound
 from agent.content.platform import Platform
+from agent.content.reference import BUILD_CACHE, Reference
 from agent.images.names import given_name
+from agent.node.pull_progress import OnProgress, PullProgress
 from agent.store.store import Store
+from agent.wire.vouch import NodeKey
 from builder.build import Surroundings, build, check
+from builder.cache.cluster import Trust
 from builder.execution.step_failure import StepFailed
 from builder.progress.events import Ended, Event
 from builder.progress.plain import PlainView
@@ -176,3 +181,43 @@ async def test_a_stage_that_is_to_be_built_anew_is_and_so_is_what_stands_on_it(
     anew = await build_in(tmp_path, store, dockerfile, no_cache=("a",))
     assert anew.cached == 2  # stage a was carried out, and came to the same
     assert (await build_in(tmp_path, store, dockerfile, no_cache=True)).cached == 0
+
+
+def _told(store: Store) -> int:
+    """Names of the cluster's cache."""
+    return sum(one.repository == BUILD_CACHE for one in store.tags())
+
+
+class Silent:
+    """An agent that knows nothing, and is only told that there is something new."""
+
+    async def pull(
+        self, reference: Reference, platform: Platform | None, on_progress: OnProgress
+    ) -> PullProgress:
+        raise NotFound("nobody has it")
+
+    async def names_changed(self) -> None:
+        pass
+
+
+@pytest.mark.real("runc", "busybox")
+@pytest.mark.slow
+async def test_what_is_made_of_secrets_is_found_by_others_by_its_content_alone(
+    tmp_path: Path, store: Store
+) -> None:
+    """The key by definition is the same whatever the secret was."""
+    put_image(store, "base:1", files={"bin/sh": Path("/bin/busybox").read_bytes()})
+    told: dict[str, int] = {}
+    for name, run in (("plain", "RUN"), ("secret", "RUN --mount=type=secret,id=s")):
+        context = tmp_path / name
+        context.mkdir()
+        dockerfile = f"FROM base:1 AS a\n{run} echo {name} > /x\nFROM base:1\nCOPY --from=a /x /y\n"
+        (context / "Dockerfile").write_text(dockerfile)
+        around = surroundings(store, tmp_path)
+        key = NodeKey.from_seed(bytes(32), "shoal")
+        around = replace(around, cluster=(Silent(), Trust(key, "shoal")))
+        before = _told(store)
+        await build(BuildRequest(str(context), secrets={"s": b"x"}), around, Told())
+        told[name] = _told(store) - before
+    # a record and a layer by definition and by content for each of two steps; of the copy by content
+    assert told == {"plain": 8, "secret": 2}
