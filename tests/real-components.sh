@@ -24,6 +24,9 @@ nftables:/usr/sbin/nft
 openssh-client:/usr/bin/ssh-add
 nginx-light:/usr/sbin/nginx
 busybox-static:/bin/busybox
+bzip2:/usr/bin/bzip2
+xz-utils:/usr/bin/xz
+zstd:/usr/bin/zstd
 debootstrap:/usr/sbin/debootstrap
 umoci:/usr/bin/umoci
 systemd:/usr/bin/systemd-analyze

@@ -21,6 +21,7 @@ _FILES = {
     "registry": ("/usr/bin/docker-registry",),
     "namespaces": ("/bin/ip", "/sbin/tc"),
     "busybox": ("/bin/busybox",),
+    "compressors": ("/usr/bin/bzip2", "/usr/bin/xz", "/usr/bin/zstd"),
     "curl": ("/usr/bin/curl",),
     "nginx": ("/usr/sbin/nginx",),
     "umoci": ("/usr/bin/umoci",),

@@ -10,7 +10,7 @@ from tests.builder.corpus.corpus import run_corpus
 
 
 @pytest.mark.slow
-@pytest.mark.real("docker", "buildah", "runc", "busybox")
+@pytest.mark.real("docker", "buildah", "runc", "busybox", "compressors")
 async def test_every_dockerfile_is_built_as_the_real_builders_build_it(scratch: Path) -> None:
     cases = all_cases()
     results = await run_corpus(cases, ENGINES, scratch)
