@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import tarfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.clients.podman import Podman
 from tests.clients.shoal_command import ShoalCommand
 from tests.clients.shoal_node import SHOAL, ShoalNode, open_shoal, open_tracker
 
+_PATIENCE = 100  # tenths of a second
 NOBODY = "http://127.0.0.1:1"
 APPLETS = ("sh", "cat", "date", "echo", "id", "ls", "mkdir", "rm", "sleep", "touch")
 DOCKERFILE = """\
@@ -209,10 +211,21 @@ async def test_nothing_is_left_of_a_build_that_is_ended(scratch: Path, number: s
 
 
 def left_behind(scratch: Path) -> list[str]:
-    """Mounts, processes, networks and work of builds below this directory."""
+    """Mounts, processes, networks and work of builds below this directory. What a build elsewhere on the machine is
+    using at this moment has gone a little later."""
     mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(scratch) in line]
-    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
-    networks = [line for line in links.splitlines() if "shoal" in line]
+    networks = _links()
+    for _ in range(_PATIENCE):
+        if not networks:
+            break
+        time.sleep(0.1)
+        networks &= _links()
     sleeping = subprocess.run(["pgrep", "-f", "sleep 1000$"], capture_output=True, text=True, check=False)
     work = [str(path) for path in (scratch / "node" / "build" / "work").iterdir()]
     return [*mounts, *networks, *sleeping.stdout.split(), *work]
+
+
+def _links() -> set[str]:
+    """Network links that builds made."""
+    listed = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    return {line for line in listed.splitlines() if "shoal" in line}
