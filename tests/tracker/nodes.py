@@ -25,7 +25,7 @@ from tracker.directory.tracker import Tracker
 CLUSTER = "reef"
 REGISTRY = "registry.example"
 BLOB = Digest.of(b"a blob")
-CHUNK_BYTES = 512 * 1024
+CHUNK_BYTES = 1024 * 1024
 SIZE = 100 * CHUNK_BYTES  # 100 chunks
 assert ChunkMap.of(SIZE).count == 100
 

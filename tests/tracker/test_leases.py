@@ -380,11 +380,14 @@ def test_a_lease_of_everything_is_adopted_while_nobody_knows_the_size(tracker: T
 def test_a_lease_that_ran_out_but_moves_after_all_is_taken_back(tracker: Tracker) -> None:
     node = FakeNode(1)
     node.call(tracker, 0)
+    (first,) = node.leases.values()
+    node.read(first, 1)  # all of it: the next one is larger
+    node.call(tracker, 1)
     (lease,) = node.leases.values()
-    node.call(tracker, 4)
-    tracker.on_timer(5.1)
+    node.call(tracker, 5)
+    tracker.on_timer(6.1)
     node.read(lease, 1)
-    node.call(tracker, 5.2)
+    node.call(tracker, 6.2)
     assert lease.lease in node.leases
     assert node.swarm.ended_leases == ()
 
