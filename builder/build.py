@@ -118,12 +118,16 @@ async def build(
 
 
 async def check(
-    request: BuildRequest, around: Surroundings, view: View
+    request: BuildRequest,
+    around: Surroundings,
+    view: View,
+    on_dockerfile: Callable[[Dockerfile], None] = lambda _: None,
 ) -> tuple[Dockerfile, tuple[Warning, ...]]:
     """`--check`: read and plan, build nothing. Raises ShoalError."""
     reporter = Reporter(view)
     async with _opened(around) as opened:
         read = await read_definition(request, opened.area, reporter, around.environment)
+        on_dockerfile(read.dockerfile)
         source = ImageSource(around.store, around.pull, always_pull=request.pull)
         platform = (request.platforms or (this_machine(),))[0]
         plan = await plan_build(request, read, platform, source, reporter)

@@ -218,7 +218,7 @@ async def _build(settings: Settings, store: Store, flags: _Flags, request: Build
             with _view(flags) as view:
                 try:
                     if flags.check:
-                        checked.append(await check(request, around, view))
+                        checked.append(await check(request, around, view, read.append))
                     else:
                         outcome = await carry_out(request, around, view, read.append)
                 except ShoalError as error:

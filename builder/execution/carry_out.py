@@ -72,7 +72,7 @@ async def _run(
     if status != 0:
         words = " ".join(operation.arguments)
         problem = f'process "{words}" did not complete successfully: exit code: {status}'
-        raise StepFailed(step, problem, last.end(), status)
+        raise StepFailed(step.title, step.line, problem, last.end(), status)
 
 
 async def _copy(inputs: Inputs, operation: CopyOperation, tree: WorkingTree) -> None:

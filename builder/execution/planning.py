@@ -1,13 +1,14 @@
 """`plan_build`: the plan of one platform, with the images it builds upon; and what a Dockerfile needs leave for."""
 
 import platform as machine
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 import trio
 
 from agent.content.errors import InputError, ShoalError
 from agent.content.platform import Platform
+from builder.dockerfile.instructions import Dockerfile, Place
 from builder.execution.definition import Definition
 from builder.execution.step_failure import StepFailed
 from builder.plan.options import BaseImage, ImageRequest, PlanOptions
@@ -21,6 +22,7 @@ from builder.sources.images import ImageSource
 HOST_NETWORK = "network.host"
 INSECURE = "security.insecure"
 GRANTS = (HOST_NETWORK, INSECURE)
+_SHOWN_TAGS = 5
 
 
 def this_machine() -> Platform:
@@ -47,7 +49,7 @@ async def plan_build(
     )
     images: dict[ImageRequest, BaseImage] = {}
     while isinstance(plan := make_plan(read.dockerfile, options, images), Wanted):
-        images.update(await _find_images(plan.requests, source, reporter))
+        images.update(await _find_images(plan.requests, read.dockerfile, source, reporter))
     if plan.epoch is None and not request.keep_times:
         again = make_plan(read.dockerfile, replace(options, epoch=_epoch_of(images.values())), images)
         assert isinstance(again, Plan)
@@ -66,7 +68,8 @@ def check_grants(plan: Plan, granted: Collection[str]) -> None:
             asked[INSECURE] = step.operation.security == "insecure"
             for grant, is_asked in asked.items():
                 if is_asked and grant not in granted:
-                    raise StepFailed(step, InputError(f"{grant} is not granted: --allow {grant} does"))
+                    problem = InputError(f"{grant} is not granted: --allow {grant} does")
+                    raise StepFailed(step.title, step.line, problem)
 
 
 def _epoch_of(images: Iterable[BaseImage]) -> int:
@@ -76,18 +79,20 @@ def _epoch_of(images: Iterable[BaseImage]) -> int:
 
 
 async def _find_images(
-    requests: Collection[ImageRequest], source: ImageSource, reporter: Reporter
+    requests: Mapping[ImageRequest, Place], dockerfile: Dockerfile, source: ImageSource, reporter: Reporter
 ) -> dict[ImageRequest, BaseImage]:
-    """All at once; the first failure ends the others."""
+    """All at once; the first failure ends the others. Raises StepFailed."""
     found: dict[ImageRequest, BaseImage] = {}
-    failures: list[ShoalError] = []
+    failures: list[StepFailed] = []
 
     async def find(wanted: ImageRequest, scope: trio.CancelScope) -> None:
+        title = f"[internal] load metadata for {wanted.name}"
         try:
-            with reporter.running(f"[internal] load metadata for {wanted.name}"):
+            with reporter.running(title):
                 found[wanted] = await source.find(wanted)
         except ShoalError as error:
-            failures.append(error)
+            hint = _meant_instead(wanted.name, dockerfile, source)
+            failures.append(StepFailed(title, requests[wanted].line, type(error)(f"{error}{hint}")))
             scope.cancel()
 
     async with trio.open_nursery() as nursery:
@@ -96,3 +101,14 @@ async def _find_images(
     if failures:
         raise failures[0]
     return found
+
+
+def _meant_instead(name: str, dockerfile: Dockerfile, source: ImageSource) -> str:
+    """A stage of nearly this name, or tags of the image that are here."""
+    from difflib import get_close_matches  # for mistakes alone
+
+    stages = [stage.name for stage in dockerfile.stages if stage.name is not None]
+    if near := get_close_matches(name.lower(), stages, n=1, cutoff=0.7):
+        return f"; did you mean the stage {near[0]}?"
+    tags = source.tags_here(name)
+    return f"; of this image {', '.join(tags[:_SHOWN_TAGS])} is here" if tags else ""

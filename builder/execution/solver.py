@@ -253,7 +253,7 @@ def _placed(step: Step) -> Iterator[None]:
     except StepFailed:
         raise
     except ShoalError as error:
-        raise StepFailed(step, error) from None
+        raise StepFailed(step.title, step.line, error) from None
 
 
 def _is_shareable(step: Step) -> bool:

@@ -1,23 +1,31 @@
-"""`StepFailed`: a step that could not be carried out, with what a person needs to see why, as BuildKit shows it."""
+"""`StepFailed`: a step that could not be carried out, or an image for one that could not be had, with what a person
+needs to see why, as BuildKit shows it.
+"""
 
 from collections import deque
 from collections.abc import Sequence
 
 from agent.content.errors import ShoalError
-from builder.plan.steps import Step
 from builder.progress.output_lines import OutputLines
 
 SHOWN_LINES = 10
 
 
 class StepFailed(ShoalError):
-    """output: the last lines that the command printed. status: its exit status, None where it did not run."""
+    """line: of the Dockerfile. output: the last lines that the command printed. status: its exit status, None where it
+    did not run."""
 
     def __init__(
-        self, step: Step, cause: ShoalError | str, output: Sequence[str] = (), status: int | None = None
+        self,
+        title: str,
+        line: int,
+        cause: ShoalError | str,
+        output: Sequence[str] = (),
+        status: int | None = None,
     ) -> None:
-        super().__init__(f"{step.title}: {cause}")
-        self.step = step
+        super().__init__(f"{title}: {cause}")
+        self.title = title
+        self.line = line
         self.cause = cause
         self.output = tuple(output)
         self.status = status
@@ -26,9 +34,9 @@ class StepFailed(ShoalError):
         """lines: of the Dockerfile called `name`."""
         text = []
         if self.output:
-            text += ["------", f" > {self.step.title}:", *self.output, "------"]
-        if 1 <= self.step.line <= len(lines):
-            text += [f"{name}:{self.step.line}", "-" * 20, *_excerpt(lines, self.step.line), "-" * 20]
+            text += ["------", f" > {self.title}:", *self.output, "------"]
+        if 1 <= self.line <= len(lines):
+            text += [f"{name}:{self.line}", "-" * 20, *_excerpt(lines, self.line), "-" * 20]
         return "\n".join(text)
 
 

@@ -1,8 +1,9 @@
 """`Plan`: what a build does for one platform: the steps, and the image that they make. PURE."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from builder.dockerfile.instructions import Warning
+from builder.dockerfile.instructions import Place, Warning
 from builder.plan.options import ImageRequest
 from builder.plan.planned_image import PlannedImage
 from builder.plan.steps import Step
@@ -10,9 +11,10 @@ from builder.plan.steps import Step
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The images whose configuration a plan needs; with them there may be more, for their triggers may name some."""
+    """The images whose configuration a plan needs, and where the Dockerfile names each; with them there may be more, for
+    their triggers may name some."""
 
-    requests: tuple[ImageRequest, ...]
+    requests: Mapping[ImageRequest, Place]
 
 
 @dataclass(frozen=True, slots=True)

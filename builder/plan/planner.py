@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from agent.content.errors import InputError
 from builder.dockerfile.check import checked
 from builder.dockerfile.failure import DockerfileError, error_at
-from builder.dockerfile.instructions import Add, Arg, Copy, Dockerfile, Instruction, Run, Workdir
+from builder.dockerfile.instructions import Add, Arg, Copy, Dockerfile, Instruction, Place, Run, Workdir
 from builder.dockerfile.parser import parse_instruction
 from builder.plan.begin import begin_stage
 from builder.plan.configuring import configure
@@ -29,12 +29,12 @@ _MAKES_STEP = (Add, Copy, Run, Workdir)
 
 @dataclass(slots=True)
 class _Reach:
-    """What the target reaches: triggers per stage, and the images that are missing."""
+    """What the target reaches: triggers per stage, and the images that are missing, with where they are named."""
 
     graph: StageGraph
     images: Images
     triggers: dict[int, tuple[Instruction, ...]] = field(default_factory=dict)
-    missing: dict[ImageRequest, None] = field(default_factory=dict)
+    missing: dict[ImageRequest, Place] = field(default_factory=dict)
 
 
 def make_plan(dockerfile: Dockerfile, options: PlanOptions, images: Images) -> Plan | Wanted:
@@ -46,7 +46,7 @@ def make_plan(dockerfile: Dockerfile, options: PlanOptions, images: Images) -> P
     reach = _Reach(graph, images)
     _reach(reach, dockerfile, target)
     if reach.missing:
-        return Wanted(tuple(reach.missing))
+        return Wanted(reach.missing)
     work = PlanWork(dockerfile, options, images, scope, graph)
     for position in sorted(reach.triggers):
         _go_through(work, graph.nodes[position], reach.triggers[position])
@@ -72,11 +72,12 @@ def _reach(reach: _Reach, dockerfile: Dockerfile, target: Node) -> None:
         triggers = _triggers(reach, dockerfile, node)
         reach.triggers[node.position] = triggers
         own = () if node.replaced else node.stage.instructions
-        for origin in (node.origin, *reach.graph.sources(node, (*triggers, *own))):
+        begins = (node.origin, node.stage.from_.place)
+        for origin, place in (begins, *reach.graph.sources(node, (*triggers, *own))):
             if isinstance(origin, StageOrigin):
                 open_nodes.append(reach.graph.nodes[origin.position])
             elif isinstance(origin, ImageOrigin) and origin.request not in reach.images:
-                reach.missing[origin.request] = None
+                reach.missing.setdefault(origin.request, place)
 
 
 def _triggers(reach: _Reach, dockerfile: Dockerfile, node: Node) -> tuple[Instruction, ...]:

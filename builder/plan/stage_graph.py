@@ -116,11 +116,11 @@ class StageGraph:
         before = self.nodes[position]
         return before.origin if before.replaced else StageOrigin(position)
 
-    def sources(self, node: Node, instructions: Iterable[Instruction]) -> Iterator[Origin]:
-        """What they use beside what the stage begins with."""
+    def sources(self, node: Node, instructions: Iterable[Instruction]) -> Iterator[tuple[Origin, Place]]:
+        """What they use beside what the stage begins with, and where."""
         for instruction in instructions:
             for name in _names(instruction):
-                yield self.source(name, node, instruction.place)
+                yield self.source(name, node, instruction.place), instruction.place
 
     @property
     def has_one_state(self) -> bool:

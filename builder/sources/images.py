@@ -48,7 +48,25 @@ class ImageSource:
                 found = await trio.to_thread.run_sync(self._here, meant, request.platform)
                 if found is not None:
                     return self._base(request, found)
+                missing = await trio.to_thread.run_sync(self._missing, meant, request.platform)
+                if missing is not None:
+                    return self._base(request, await self._restored(meant, missing, request))
         return self._base(request, await self._pulled(meanings, request))
+
+    def tags_here(self, name: str) -> list[str]:
+        """Under which tags this store has an image of this name. Raises InputError for what is no name."""
+        repositories = {meant.repository for meant in lookup_order(name)}
+        return sorted(one.tag for one in self._store.tags() if one.repository in repositories)
+
+    async def _restored(self, meant: Reference, missing: Digest, request: ImageRequest) -> _Found:
+        """What is named here is meant, and no other image of the same short name, though part of it is gone."""
+        try:
+            return await self._pulled([meant], request)
+        except ShoalError as error:
+            raise type(error)(
+                f"{meant} is known here, but {missing} of it is not in the store, and cannot be fetched: {error}; "
+                "`shoal store repair` tries that for the whole store; else load, build or pull the image anew"
+            ) from None
 
     async def _pulled(self, meanings: list[Reference], request: ImageRequest) -> _Found:
         failure: ShoalError = NotFound(f"there is no image {request.name}")
@@ -92,6 +110,17 @@ class ImageSource:
             if platform.fits(config.platform) or not config.platform.architecture:
                 return _Found(reference, manifest, document, config)
         return None
+
+    def _missing(self, reference: Reference, platform: Platform) -> Digest | None:
+        """What is gone of an image that is here by name, for this platform; None where nothing is, or none of it was."""
+        digest = None if reference.digest is not None else self._digest(reference)
+        if digest is None:
+            return None
+        document = self._document(digest)
+        chosen = document.pick(platform) if document is not None and document.is_index else None
+        parts = [digest] if chosen is None else [digest, chosen.digest]
+        parts += [one.digest for _, below in self._manifests(digest, platform) for one in below.children]
+        return next((part for part in parts if self._store.size_of(part) is None), None)
 
     def _digest(self, reference: Reference) -> Digest | None:
         if reference.digest is not None:

@@ -50,17 +50,51 @@ async def test_a_missing_file_is_told_with_its_line(tmp_path: Path, store: Store
     put_image(store, "base:1")
     with pytest.raises(StepFailed, match='"/nowhere": not found') as failed:
         await build_in(tmp_path, store, "FROM base:1\nCOPY nowhere /\n")
-    assert failed.value.step.line == 2
+    assert failed.value.line == 2
     assert isinstance(failed.value.cause, InputError)
 
 
 async def test_images_that_are_not_there_are_one_failure_and_no_group(tmp_path: Path, store: Store) -> None:
     view = Told()
-    with pytest.raises(NotFound, match="there is no image"):
+    with pytest.raises(StepFailed, match="there is no image") as failed:
         await build_in(tmp_path, store, "FROM no/one:1 AS a\nFROM no/two:1\nCOPY --from=a /x /\n", view=view)
+    assert isinstance(failed.value.cause, NotFound)
     outcomes = {outcome for title, outcome in view.outcomes().items() if "metadata" in title}
     assert outcomes <= {"failed", "cancelled"}
     assert "failed" in outcomes
+
+
+@pytest.mark.parametrize(
+    "dockerfile",
+    [
+        "FROM base:1\nFROM no/one:1\n",
+        "FROM base:1\nCOPY --from=no/one:1 / /\n",
+        "FROM base:1\nRUN --mount=from=no/one:1,target=/x true\n",
+        "FROM base:1\nFROM triggers:1\n",
+    ],
+)
+async def test_an_image_that_is_not_there_is_told_with_the_line_that_names_it(
+    tmp_path: Path, store: Store, dockerfile: str
+) -> None:
+    put_image(store, "base:1")
+    put_image(store, "triggers:1", OnBuild=["COPY --from=no/one:1 / /"])
+    with pytest.raises(StepFailed, match="no/one:1") as failed:
+        await build_in(tmp_path, store, dockerfile)
+    assert failed.value.line == 2
+    assert "Dockerfile:2" in failed.value.report(dockerfile.split("\n"), "Dockerfile")
+
+
+async def test_an_image_that_is_not_there_may_be_a_misspelt_stage_or_another_tag(
+    tmp_path: Path, store: Store
+) -> None:
+    put_image(store, "base:1")
+    for dockerfile, hint in (
+        ("FROM base:1 AS builder\nFROM base:1\nCOPY --from=biulder / /\n", "did you mean the stage builder?"),
+        ("FROM base:2\n", "of this image 1 is here"),
+    ):
+        with pytest.raises(StepFailed) as failed:
+            await build_in(tmp_path, store, dockerfile)
+        assert str(failed.value).endswith(hint)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +106,7 @@ async def test_a_dockerfile_gets_out_of_its_container_only_where_it_is_let(
     put_image(store, "base:1")
     with pytest.raises(StepFailed, match=f"{grant} is not granted: --allow {grant}") as failed:
         await build_in(tmp_path, store, f"FROM base:1\nRUN {run} true\n")
-    assert failed.value.step.line == 2
+    assert failed.value.line == 2
     with pytest.raises(StepFailed) as failed:  # that it cannot run is another matter
         await build_in(tmp_path, store, f"FROM base:1\nRUN {run} true\n", allow=frozenset({grant}))
     assert "not granted" not in str(failed.value)
@@ -150,7 +184,7 @@ async def test_a_base_layer_that_vanishes_meanwhile_is_one_failure_with_a_place(
 
     with pytest.raises(StepFailed, match="not in the store") as failed:
         await build_in(tmp_path, store, "FROM base:1\nCOPY Dockerfile /\n", view=Thief())
-    assert failed.value.step.line == 2
+    assert failed.value.line == 2
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="trees are mounted, by root")

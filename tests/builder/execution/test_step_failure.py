@@ -1,9 +1,8 @@
 """What is told of a step that failed."""
 
 from builder.execution.step_failure import SHOWN_LINES, LastLines, StepFailed
-from builder.plan.steps import Step
 
-STEP = Step(1, "[2/2] RUN make", None, (), None, "linux/amd64", line=3)
+STEP = ("[2/2] RUN make", 3)
 
 
 def test_the_last_lines_of_both_streams_are_kept_however_they_come() -> None:
@@ -18,7 +17,7 @@ def test_the_last_lines_of_both_streams_are_kept_however_they_come() -> None:
 
 
 def test_the_place_is_shown_with_the_lines_around_it() -> None:
-    failed = StepFailed(STEP, "no", ["make: error"])
+    failed = StepFailed(*STEP, "no", ["make: error"])
     shown = failed.report(["FROM a", "", "RUN make", "RUN two"], "Dockerfile")
     assert "Dockerfile:3" in shown
     assert "   3 | >>> RUN make" in shown
@@ -27,7 +26,7 @@ def test_the_place_is_shown_with_the_lines_around_it() -> None:
 
 def test_a_line_that_the_dockerfile_does_not_have_is_no_crash() -> None:
     """Of an ONBUILD trigger, say."""
-    assert StepFailed(STEP, "no").report(["FROM a"], "Dockerfile") == ""
+    assert StepFailed(*STEP, "no").report(["FROM a"], "Dockerfile") == ""
 
 
 def test_a_line_without_end_is_not_kept() -> None:

@@ -17,7 +17,7 @@ from agent.images.names import given_name
 from agent.store.store import Store
 from builder.plan.options import ImageRequest
 from builder.sources.images import ImageSource
-from tests.builder.building import AMD64, put_image
+from tests.builder.building import AMD64, put_image, tar_of
 
 ARM64 = Platform("linux", "arm64")
 
@@ -60,6 +60,12 @@ def put_index(store: Store, name: str, *platforms: Platform) -> None:
     with store.holding([index.digest]):
         store.put(index.digest, body)
         keep_image(store, index, given_name(name), 0.0)
+
+
+def layer_of(store: Store, root: Descriptor) -> Digest:
+    manifest = store.read(root.digest, 1 << 20)
+    assert manifest is not None
+    return Digest.parse(json.loads(manifest)["layers"][0]["digest"])
 
 
 async def test_what_is_here_is_taken_and_nobody_is_asked(store: Store) -> None:
@@ -117,11 +123,20 @@ async def test_what_is_no_name_or_nowhere_is_said(store: Store) -> None:
 
 
 async def test_an_image_whose_layer_is_gone_is_pulled_again(store: Store) -> None:
-    root = put_image(store, "docker.io/library/alpine:3")
-    manifest = store.read(root.digest, 1 << 20)
-    assert manifest is not None
-    digest = Digest.parse(json.loads(manifest)["layers"][0]["digest"])
+    digest = layer_of(store, put_image(store, "docker.io/library/alpine:3"))
     (store.root / "blobs/sha256" / digest.hex).unlink()
     registry = Registry(store, "docker.io/library/alpine:3")
     await ImageSource(store, registry.pull).find(ImageRequest("alpine:3", AMD64))
     assert registry.asked
+
+
+async def test_what_is_named_here_and_broken_is_never_another_image_of_that_name(store: Store) -> None:
+    root = put_image(store, "alpine:3")
+    digest = layer_of(store, root)
+    (store.root / "blobs/sha256" / digest.hex).unlink()
+    registry = Registry(store, "docker.io/library/alpine:3")
+    with pytest.raises(NotFound, match=f"{digest} of it is not in the store.*`shoal store repair`"):
+        await ImageSource(store, registry.pull).find(ImageRequest("alpine:3", AMD64))
+    assert registry.asked == ["cluster.shoal/alpine:3"]
+    store.put(digest, tar_of({"etc/who": b"alpine:3"}))
+    assert (await ImageSource(store, registry.pull).find(ImageRequest("alpine:3", AMD64))).digest == root.digest
