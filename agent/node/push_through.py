@@ -44,6 +44,7 @@ from agent.telemetry.metrics import Metrics
 
 _AT_A_TIME = 4
 _LONGEST_WAIT_SECONDS = 600.0
+_LONGEST_PATIENCE_SECONDS = 3600.0  # that a registry may ask for
 _DISK_SECONDS = 5.0
 
 _log = get_log("shoal.push")
@@ -160,7 +161,7 @@ class PushThrough:
                 _log.info("push goes nowhere any more", image=_image(one))
                 await self._hop(self._store.push_queue.done, one)
                 continue
-            at = max(one.next_at, self._patience.get(target.registry, 0.0))
+            at = self._due_at(one, target, now)
             if target in self._running or len(self._running) >= _AT_A_TIME:
                 continue  # its end wakes us
             if at > now:
@@ -169,6 +170,12 @@ class PushThrough:
             running = self._running[target] = Running(one, target, self._metrics)
             nursery.start_soon(self._work, running)
         return look_at
+
+    def _due_at(self, queued: QueuedPush, target: Repository | None, now: float) -> float:
+        """When it is tried next. Later than anything is ever put off, it was put off before this machine's clock was
+        set back: now."""
+        patience = 0.0 if target is None else self._patience.get(target.registry, 0.0)
+        return max((at for at in (queued.next_at, patience) if at <= now + _LONGEST_PATIENCE_SECONDS), default=now)
 
     async def _work(self, running: Running) -> None:
         queued, error = running.queued, None
@@ -251,7 +258,7 @@ class PushThrough:
         wait = min(self.first_wait_seconds * 2.0 ** min(queued.failures, 20), _LONGEST_WAIT_SECONDS)
         wait *= self._rng.uniform(0.5, 1.0)
         if isinstance(error, Throttled):
-            wait = max(wait, error.retry_after_seconds or 0.0)
+            wait = max(wait, min(error.retry_after_seconds or 0.0, _LONGEST_PATIENCE_SECONDS))
             self._patience[running.target.registry] = now + wait
         await self._hop(self._store.push_queue.failed, queued, now + wait, reason)
         _log.warning(
@@ -275,9 +282,8 @@ class PushThrough:
             return GoingOn(queued, target, "pushing", running.sent_bytes, running.total_bytes, None)
         if not queued.failures:
             return GoingOn(queued, target, "waiting", 0, None, None)
-        patience = 0.0 if target is None else self._patience.get(target.registry, 0.0)
-        wait = max(queued.next_at, patience) - self._now_unix()
-        return GoingOn(queued, target, "failed", 0, None, max(wait, 0.0))
+        now = self._now_unix()
+        return GoingOn(queued, target, "failed", 0, None, max(self._due_at(queued, target, now) - now, 0.0))
 
     # ---- where to
 

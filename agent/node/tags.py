@@ -62,7 +62,7 @@ class Tags:
         """Raises NotFound, Unauthorized, Throttled, SourceError; InputError for a registry that is no upstream."""
         rule = self._rule_for(f"{repository}:{tag}")
         known = self._store.find_tag(repository, tag)
-        if known is not None and self._now_unix() - known.checked_at <= rule.max_age:
+        if known is not None and 0 <= self._now_unix() - known.checked_at <= rule.max_age:
             self._metrics.count_tag_answer("fresh")
             return Resolved(known.descriptor)
         try:
@@ -92,10 +92,12 @@ class Tags:
             await self._origin.head_manifest(repository, str(digest))
 
     async def _remember(self, repository: Repository, tag: str, record: calls.TagRecord) -> Descriptor:
-        """The newer of this answer and what is known here."""
-        checked_at = self._now_unix() - record.age_seconds
+        """The newer of this answer and what is known here. What is known from the future was learned before this
+        machine's clock was set back: it is of no known age."""
+        now = self._now_unix()
+        checked_at = now - record.age_seconds
         known = self._store.find_tag(repository, tag)
-        if known is not None and known.checked_at > checked_at:
+        if known is not None and now >= known.checked_at > checked_at:
             return known.descriptor
         descriptor = Descriptor(record.media_type, record.digest, record.size)
         await self._hop(self._store.put_tag, repository, tag, descriptor, checked_at)

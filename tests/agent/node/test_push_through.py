@@ -109,6 +109,19 @@ async def test_a_registry_that_asks_for_patience_gets_it_and_that_is_seen(tmp_pa
         assert f"{failed['image']}  to {failed['target']}" in " ".join(line.split()).replace(" to", "  to")
 
 
+async def test_a_clock_that_is_set_back_puts_nothing_off(tmp_path: Path) -> None:
+    async with open_upstream() as upstream, open_through(tmp_path, upstream) as (node, client):
+        now = node.push_through._now_unix
+        node.push_through._now_unix = lambda: now() + 86_400
+        upstream.faults.add(Fault(status=429, retry_after="30"), times=1)
+        await client.push(OTHER, "1")
+        await wait_until(lambda: waiting(node) == [("1", "failed")])
+        node.push_through._now_unix = now
+        node.push_through.wake()
+        await wait_done(node)
+        assert has(upstream, OTHER, "1")
+
+
 async def test_what_fails_is_tried_again_and_lets_others_go_before_it(tmp_path: Path) -> None:
     async with open_upstream() as upstream, open_through(tmp_path, upstream) as (node, client):
         upstream.faults.add(Fault(status=400), match="/manifests/bad", method="PUT", times=2)

@@ -95,6 +95,24 @@ async def test_an_answer_older_than_what_this_node_has_seen_changes_nothing(tmp_
         assert await tags._remember(REPOSITORY, "latest", new) == Descriptor("application/x", new.digest, 3)
 
 
+async def test_a_clock_that_is_set_back_freezes_no_tag(tmp_path: Path) -> None:
+    async with open_upstream() as upstream:
+        upstream.add_image("team/app", layers=[b"layer"])
+        async with Cluster(upstream, "http://127.0.0.1:9", tmp_path).open_node("alone") as node:
+            tags = node.images._tags
+            tags._rule_for = lambda tagged: TagRule("*", 60.0, True)
+            now = tags._now_unix
+            tags._now_unix = lambda: now() + 86_400
+            await tags.resolve(REPOSITORY, "latest")
+            tags._now_unix = now
+            moved = upstream.add_image("team/app", layers=[b"another layer"])
+            resolved = await tags.resolve(REPOSITORY, "latest")
+            assert (resolved.descriptor.digest, resolved.stale) == (moved.digest, False)
+            asked = len(upstream.requests)
+            assert await tags.resolve(REPOSITORY, "latest") == resolved
+            assert len(upstream.requests) == asked, "it is fresh now"
+
+
 async def test_a_registry_whose_head_tells_no_digest_is_asked_for_the_manifest_once(tmp_path: Path) -> None:
     async with _open(tmp_path, 2) as (upstream, cluster):
         upstream.tells_digest = False
