@@ -11,8 +11,8 @@ from builder.plan.steps import Step
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The images whose configuration a plan needs, and where the Dockerfile names each; with them there may be more, for
-    their triggers may name some."""
+    """The images whose configuration a plan needs, and where the Dockerfile names each; with them there may be more,
+    for their triggers may name some."""
 
     requests: Mapping[ImageRequest, Place]
 

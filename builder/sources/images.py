@@ -112,7 +112,7 @@ class ImageSource:
         return None
 
     def _missing(self, reference: Reference, platform: Platform) -> Digest | None:
-        """What is gone of an image that is here by name, for this platform; None where nothing is, or none of it was."""
+        """What is gone of an image that is here by name, for this platform; None where nothing is."""
         digest = None if reference.digest is not None else self._digest(reference)
         if digest is None:
             return None

@@ -139,4 +139,6 @@ async def test_what_is_named_here_and_broken_is_never_another_image_of_that_name
         await ImageSource(store, registry.pull).find(ImageRequest("alpine:3", AMD64))
     assert registry.asked == ["cluster.shoal/alpine:3"]
     store.put(digest, tar_of({"etc/who": b"alpine:3"}))
-    assert (await ImageSource(store, registry.pull).find(ImageRequest("alpine:3", AMD64))).digest == root.digest
+    assert (
+        await ImageSource(store, registry.pull).find(ImageRequest("alpine:3", AMD64))
+    ).digest == root.digest
