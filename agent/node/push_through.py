@@ -175,7 +175,9 @@ class PushThrough:
         """When it is tried next. Later than anything is ever put off, it was put off before this machine's clock was
         set back: now."""
         patience = 0.0 if target is None else self._patience.get(target.registry, 0.0)
-        return max((at for at in (queued.next_at, patience) if at <= now + _LONGEST_PATIENCE_SECONDS), default=now)
+        return max(
+            (at for at in (queued.next_at, patience) if at <= now + _LONGEST_PATIENCE_SECONDS), default=now
+        )
 
     async def _work(self, running: Running) -> None:
         queued, error = running.queued, None
