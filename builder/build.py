@@ -17,7 +17,7 @@ from pathlib import Path
 import trio
 
 from agent.content.digest import Digest
-from agent.content.errors import DiskError, InputError
+from agent.content.errors import DiskError, InputError, ShoalError
 from agent.content.reference import Reference
 from agent.images.names import given_name
 from agent.settings.settings import Settings
@@ -26,6 +26,7 @@ from builder.cache.cluster import Cluster, ClusterCache, Trust
 from builder.cache.local import LocalCache
 from builder.dockerfile.instructions import Dockerfile, Warning
 from builder.execution.definition import Definition, read_definition
+from builder.execution.full_disk import with_help
 from builder.execution.images import BuiltImage, blobs_of, name_images, write_image
 from builder.execution.outputs import squash, write_output
 from builder.execution.planning import HOST_NETWORK, INSECURE, check_grants, plan_build, this_machine
@@ -83,6 +84,15 @@ async def build(
     on_dockerfile: Callable[[Dockerfile], None] = lambda _: None,
 ) -> BuildOutcome:
     """`view` is entered by the caller. on_dockerfile: called when it was read, for messages. Raises ShoalError."""
+    try:
+        return await _build(request, around, view, on_dockerfile)
+    except ShoalError as error:
+        raise with_help(error, around.home) from None
+
+
+async def _build(
+    request: BuildRequest, around: Surroundings, view: View, on_dockerfile: Callable[[Dockerfile], None]
+) -> BuildOutcome:
     began = time.monotonic()
     names = _names(request, around)
     granted = request.allow | ({HOST_NETWORK} if request.network == "host" else set())

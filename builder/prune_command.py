@@ -67,14 +67,12 @@ def build_prune(
 def _pruned(settings: Settings, idle_seconds: float) -> dict[str, int]:
     """Raises ShoalError."""
     from builder.cache.local import LocalCache
-    from builder.execution.tidying import tidy
-    from builder.layers.snapshots import Snapshots
+    from builder.execution.tidying import tidy_all
 
     home = settings.node.data_dir / "build"
-    with (
-        local_store(settings, create=True) as store,
-        Snapshots(home / "snapshots", store) as snapshots,
-        LocalCache(home / "cache.db", store) as local,
-    ):
-        snapshots.clean_up()
-        return asdict(tidy(snapshots, local, home / "mounts", 0, idle_seconds))
+
+    def forget(idle_seconds: float) -> int:
+        with local_store(settings, create=True) as store, LocalCache(home / "cache.db", store) as local:
+            return local.forget(idle_seconds)
+
+    return asdict(tidy_all(home, idle_seconds, forget))

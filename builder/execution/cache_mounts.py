@@ -16,7 +16,7 @@ import trio
 
 from agent.store.disk_errors import disk_errors
 from builder.layers.copying import CopySource, copy_into
-from builder.layers.snapshots import Pruned
+from builder.layers.snapshot_pruning import Pruned
 from builder.plan.steps import CacheMount, ContextSource, CopyOperation
 
 _MAX_PRIVATE = 1000

@@ -8,6 +8,7 @@ import trio
 from agent.content.image_config import time_text
 from builder.dockerfile.ignore import IgnorePatterns
 from builder.execution.blocking import held_in_threads
+from builder.execution.full_disk import full_disk_hint
 from builder.execution.inputs import Inputs
 from builder.execution.run_mounts import open_mounts
 from builder.execution.step_failure import LastLines, StepFailed
@@ -72,6 +73,7 @@ async def _run(
     if status != 0:
         words = " ".join(operation.arguments)
         problem = f'process "{words}" did not complete successfully: exit code: {status}'
+        problem += full_disk_hint(shop.area.root.parent)
         raise StepFailed(step.title, step.line, problem, last.end(), status)
 
 

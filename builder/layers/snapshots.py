@@ -8,7 +8,6 @@ a step changed: difference.py.
 import hashlib
 import itertools
 import os
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from builder.layers.overlay import mount_layers, unmount
 from builder.layers.read_ahead import ReadAhead
 from builder.layers.recipes import Recipe
 from builder.layers.snapshot_directory import EMPTY, SnapshotDirectory, remove_directory
+from builder.layers.snapshot_pruning import Pruned, prune_snapshots
 from builder.layers.unpacking import LayerUnpacking
 from builder.plan.layer import Chain, Layer
 
@@ -40,12 +40,6 @@ class WorkingTree:
     home: Path
     path: Path
     upper: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    count: int
-    size_bytes: int
 
 
 class Snapshots:
@@ -137,20 +131,8 @@ class Snapshots:
             self._directory.settle()
 
     def prune(self, keep_bytes: int = 0, unused_seconds: float = 0.0) -> Pruned:
-        """Remove snapshots that nobody uses, least recently used first, until no more than `keep_bytes` are left; none
-        that was used in the last `unused_seconds`. They can be made again from the store's blobs.
-        """
-        with disk_errors("prune the snapshots", self._root):
-            records = self._directory.records()
-            excess = sum(record.size_bytes for record in records) - keep_bytes
-            latest = time.time() - unused_seconds
-            wanted = []
-            for record in records:
-                if excess > 0 and record.used_at <= latest:
-                    wanted.append(record)
-                    excess -= record.size_bytes
-            gone = self._directory.remove(wanted)
-        return Pruned(len(gone), sum(record.size_bytes for record in gone))
+        """As prune_snapshots."""
+        return prune_snapshots(self._directory, keep_bytes, unused_seconds)
 
     @contextmanager
     def _home(self, chain: Chain) -> Iterator[tuple[Path, list[str]]]:
