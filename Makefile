@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 UV     := uv==0.13.9
-SOURCES := agent tracker registry_proxy builder tests shoal.py
+SOURCES := agent tracker registry_proxy builder tests shoal.py shoal_launch.py
 
 # Hash-checked and repeatable: no user configuration of pip takes part in what is installed.
 PIP := $(BIN)/python -m pip --disable-pip-version-check

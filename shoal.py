@@ -1,12 +1,18 @@
 """The `shoal` command: the one place that composes agent, registry proxy, tracker and builder.
 
 Each of them brings its own commands; this module mounts them, and adds the commands that run several together: `agent`
-(a node with its registry endpoint) and `up` (the same with a tracker inside).
+(a node with its registry endpoint) and `up` (the same with a tracker inside). A process begins in shoal_launch.py.
 """
 
+import os
+import socket
+import stat
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import click
 import trio
@@ -14,8 +20,9 @@ import trio
 from agent.commands import COMMANDS
 from agent.commands.freed_memory import return_freed_memory
 from agent.commands.lazy_group import LazyCommand, LazyGroup
-from agent.commands.running import config_flag, load, run_async, wait_stop_signal
+from agent.commands.running import config_flag, fail, load, run_async, wait_stop_signal
 from agent.commands.sectioned_command import SectionedCommand
+from agent.content.errors import DiskError
 from agent.settings.address import Address
 from agent.settings.flags import settings_flags
 from agent.settings.settings import Settings
@@ -36,6 +43,8 @@ _BUILD_PRUNE = LazyCommand(
 _SIMULATE = LazyCommand(
     "tracker.simulate:simulate", "Tell how long a rollout will take, and what it will cost the registry."
 )
+_STANDBY_COMMAND = (sys.executable, "-P", "-m", "shoal", "standby")
+_STANDBY_SECONDS = 600.0
 
 
 @click.group(
@@ -100,12 +109,68 @@ def up(print_configuration: bool, config_file: Path | None, **flags: object) -> 
         run_async(serve_node, settings, True, _show_configuration)
 
 
+@main.command(cls=SectionedCommand)
+@config_flag
+@settings_flags("standby")
+def standby(config_file: Path | None, **flags: object) -> None:
+    """Have everything loaded, so that other commands start in milliseconds.
+
+    An agent starts one by itself when commands come. Where the agent runs as another user than those who use the
+    commands, systemd does: deploy/systemd/shoal-standby.socket. Standard input may be the listening socket.
+
+    \b
+    Example:
+      shoal standby
+
+    Exit codes: 0 nobody came for ten minutes, there is newer code on the disk, or another one runs; 2 mistaken
+    configuration; 6 the socket cannot be made.
+    """
+    from agent.standby.server import serve_standby
+
+    listener = _standby_listener(load(config_file, flags))
+    if listener is not None:
+        _load_everything()
+        serve_standby(listener, _run_command, _STANDBY_SECONDS, lambda: click.echo("ready"))
+
+
+def _standby_listener(settings: Settings) -> socket.socket | None:
+    """None where another process has it."""
+    from agent.standby.keeper import Taken, listen
+
+    if stat.S_ISSOCK(os.fstat(0).st_mode):
+        listener = socket.socket(fileno=os.dup(0))
+        os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+        return listener
+    path = settings.standby.socket
+    if path is None:
+        raise click.UsageError("standby.socket is none: give --standby-socket a path")
+    try:
+        return listen(path)
+    except Taken:
+        click.echo(f"another one listens on {path}")
+        return None
+    except OSError as error:
+        fail(DiskError(f"cannot listen on {path}: {error.strerror}"))
+
+
+def _run_command(arguments: list[str]) -> None:
+    main(arguments, prog_name="shoal")
+
+
+def _load_everything() -> None:
+    """What any of the commands would import on its way."""
+    for package in ("agent", "builder"):
+        for found in walk_packages(import_module(package).__path__, f"{package}."):
+            import_module(found.name)
+
+
 async def serve_node(
     settings: Settings, with_tracker: bool, on_ready: Callable[[Settings, Address], None]
 ) -> None:
     """Until SIGTERM or SIGINT. `with_tracker`: run one inside where the configuration names none. Raises ShoalError."""
     # Here, not above: no other command needs these.
     from agent.node.node import open_node
+    from agent.standby.keeper import keep_standby
     from agent.telemetry.metrics import Metrics
     from agent.telemetry.page import MetricsPage
     from registry_proxy.serving import serve_mirror
@@ -118,6 +183,8 @@ async def serve_node(
 
             url = await start_embedded_tracker(settings, page, outer)
             settings = replace(settings, tracker=replace(settings.tracker, url=url))
+        if settings.standby.socket is not None:
+            outer.start_soon(keep_standby, settings.standby.socket, _STANDBY_COMMAND)
         async with open_node(settings, metrics) as node:
             outer.start_soon(return_freed_memory, lambda: sum(node.traffic.totals.values()))
             await serve_mirror(node, lambda mirror: on_ready(settings, mirror), wait_stop_signal)

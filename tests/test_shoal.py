@@ -85,6 +85,7 @@ def _environment(data_dir: Path, upstream: FakeUpstream) -> dict[str, str]:
         "SHOAL_TRACKER_LISTEN": "127.0.0.1:0",
         "SHOAL_STORE_FLOOR_FREE": "0",
         "SHOAL_CONFIG": os.devnull,
+        "SHOAL_STANDBY_SOCKET": "none",
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -113,6 +113,10 @@ def _data_dir(_section: Mapping[str, object], machine: Machine) -> object:
     return Path("/var/lib/shoal") if machine.is_root else machine.home / ".local/share/shoal"
 
 
+def _standby_socket(_section: Mapping[str, object], machine: Machine) -> object:
+    return Path("/run/shoal/standby.sock") if machine.is_root else None
+
+
 def _upstream_url(element: Mapping[str, object], _machine: Machine) -> object:
     registry = element.get("registry")
     return "https://registry-1.docker.io" if registry == DOCKER_HUB else f"https://{registry}"
@@ -128,6 +132,7 @@ SECTION_HELP = {
     "build": "`shoal build`, and what builders of this cluster take from each other.",
     "credentials": "Where passwords for registries are found. They never stand in this configuration.",
     "admin": "What operators and monitoring talk to.",
+    "standby": "A process that has everything loaded, from which commands start in milliseconds.",
     "log": "The log, on standard error.",
     "security": "Who belongs together, and what is allowed without TLS.",
 }
@@ -266,6 +271,17 @@ FIELDS: tuple[Field, ...] = (
         None,
         "Where /metrics is served.",
         default_note="on proxy.listen",
+        optional=True,
+    ),
+    Field(
+        "standby",
+        "socket",
+        k.PATH,
+        None,
+        "Where commands find it; an agent starts it when they come, for its own user. none: nowhere. Commands look at the "
+        "environment alone (SHOAL_STANDBY_SOCKET), since they read no file so early.",
+        _standby_socket,
+        "/run/shoal/standby.sock for root, else none",
         optional=True,
     ),
     Field("log", "level", k.choice("debug", "info", "warning", "error"), "info", "The least that is logged."),

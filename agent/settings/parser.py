@@ -33,6 +33,7 @@ from agent.settings.settings import (
     PushThroughRule,
     SecuritySettings,
     Settings,
+    StandbySettings,
     StoreSettings,
     TagRule,
     TrackerSettings,
@@ -49,6 +50,7 @@ SECTION_TYPES: dict[str, Any] = {
     "build": BuildSettings,
     "credentials": CredentialsSettings,
     "admin": AdminSettings,
+    "standby": StandbySettings,
     "log": LogSettings,
     "security": SecuritySettings,
 }

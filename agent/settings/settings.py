@@ -127,6 +127,11 @@ class AdminSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StandbySettings:
+    socket: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     level: LogLevel
     format: LogFormat
@@ -149,6 +154,7 @@ class Settings:
     build: BuildSettings
     credentials: CredentialsSettings
     admin: AdminSettings
+    standby: StandbySettings
     log: LogSettings
     security: SecuritySettings
     tags: tuple[TagRule, ...]  # never empty; the last matches everything

@@ -146,6 +146,7 @@ async def open_shoal(
         "tracker.listen": f"{host}:0",
         "tracker.url": tracker_url,
         "store.floor_free": "0",
+        "standby.socket": "none",
         "upstreams": f"docker.io={upstream_url},{REGISTRY}={upstream_url}",
         "credentials.docker_config": str(credentials),
     }

@@ -64,6 +64,7 @@ def test_everything_that_the_package_is_built_from_reaches_the_build() -> None:
         "registry_proxy",
         "builder",
         "shoal.py",
+        "shoal_launch.py",
         "pyproject.toml",
         "README.md",
         "LICENSE",

@@ -9,6 +9,7 @@ import pytest
 from agent.commands.exit_codes import USAGE
 from agent.settings.address import TcpAddress
 from agent.settings.settings import Settings
+from agent.standby.client import ROOT_SOCKET
 from tests.clients.command import run
 from tests.deploy.command_line import settings_of
 from tests.deploy.files import DEPLOY
@@ -114,3 +115,12 @@ async def test_systemd_itself_finds_nothing_wrong(role: str, options: str, tmp_p
     unit.write_text(_OPTIONAL.sub(r"\1", text) if options else text)
     verified = await run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit)
     assert verified.stdout + verified.stderr == ""
+
+
+def test_the_standby_process_is_found_where_commands_look_and_by_its_user_alone() -> None:
+    socket = (UNITS / "shoal-standby.socket").read_text()
+    assert f"ListenStream={ROOT_SOCKET}\n" in socket
+    assert "SocketMode=0600\n" in socket
+    service = (UNITS / "shoal-standby.service").read_text()
+    assert f"ExecStart={COMMAND} standby\n" in service
+    assert "StandardInput=socket\n" in service

@@ -1,0 +1,196 @@
+"""`serve_standby`: forks a process for every command that a client brings, which is that client in all but its id.
+
+The server itself only waits: it has no threads, opens nothing and keeps no state, so that each command begins as in a
+process of its own. It ends when nobody came for a while, when the code on the disk is no longer what it has loaded,
+and when its parent is gone.
+
+Needs Linux: SCM_RIGHTS, SO_PEERCRED, F_SETSIG.
+"""
+
+import fcntl
+import gc
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from agent.standby import client
+from agent.standby.request import DESCRIPTORS, LENGTH_BYTES, MAX_REQUEST_BYTES, Request, decode
+from agent.standby.rights import groups_of, peer_of, same_rights
+
+_LOOK_SECONDS = 5.0
+_HEAR_SECONDS = 10.0
+_FAILURE = 1
+_NO_MATTER = (b"PYTHONUNBUFFERED=", b"PYTHONDONTWRITEBYTECODE=")  # every line, and all in the end, is flushed
+
+# Carries a command out, given the arguments behind the program's name: returns, or raises SystemExit.
+Run = Callable[[list[str]], object]
+
+
+def serve_standby(
+    listener: socket.socket, run: Run, idle_seconds: float, on_ready: Callable[[], None]
+) -> None:
+    """Returns when it is of no more use. Call it when everything is loaded."""
+    loaded = _files_loaded()
+    parent = os.getppid()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    gc.collect()
+    gc.freeze()  # what is loaded stays shared
+    listener.setblocking(False)
+    on_ready()
+    last = time.monotonic()
+    while time.monotonic() - last < idle_seconds and os.getppid() == parent:
+        if not select.select([listener], [], [], _LOOK_SECONDS)[0]:
+            continue
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            continue  # it hung up already
+        if loaded != _files_loaded():
+            connection.close()
+            return
+        last = time.monotonic()
+        if os.fork() == 0:
+            listener.close()
+            _carry_out(connection, run)
+        connection.close()
+
+
+def _files_loaded() -> dict[str, int]:
+    """When the files of our own modules were changed last, in ns; 0 for one that is gone."""
+    times = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is not None and name.partition(".")[0] in ("agent", "builder", "shoal", "__main__"):
+            try:
+                times[file] = Path(file).stat().st_mtime_ns
+            except OSError:
+                times[file] = 0
+    return times
+
+
+def _carry_out(connection: socket.socket, run: Run) -> NoReturn:
+    """In the fork."""
+    status = _FAILURE
+    try:
+        request, descriptors = _receive(connection)
+        pid, uid = peer_of(connection)
+        if uid != os.getuid() or not same_rights(pid) or not _same_program(request):
+            os._exit(_FAILURE)  # the client runs it itself
+        _become(pid, request, descriptors)
+        _mind_hang_up(connection)
+        connection.sendall(os.getpid().to_bytes(4, "big"))
+        status = _status_of(run, [os.fsdecode(argument) for argument in request.arguments])
+        connection.sendall(bytes([status & 0xFF]))
+    except (OSError, ValueError):
+        pass  # what asks so, or hung up, gets no answer
+    finally:
+        os._exit(status & 0xFF)
+
+
+def _same_program(request: Request) -> bool:
+    """The same installation, in a Python that was told the same."""
+    told = {variable for variable in request.environment if _tells_python(variable)}
+    ours = {name + b"=" + value for name, value in os.environb.items()}
+    return request.place == os.fsencode(client.__file__) and told == set(filter(_tells_python, ours))
+
+
+def _tells_python(variable: bytes) -> bool:
+    return variable.startswith((b"PYTHON", b"LD_")) and not variable.startswith(_NO_MATTER)
+
+
+def _receive(connection: socket.socket) -> tuple[Request, list[int]]:
+    """Raises OSError, ValueError."""
+    connection.setblocking(True)
+    connection.settimeout(_HEAR_SECONDS)
+    head, descriptors, _flags, _address = socket.recv_fds(connection, LENGTH_BYTES, DESCRIPTORS)
+    size = int.from_bytes(head, "big")
+    if len(head) != LENGTH_BYTES or len(descriptors) != DESCRIPTORS or size > MAX_REQUEST_BYTES:
+        raise ValueError("no request")
+    body = bytearray()
+    while len(body) < size:
+        piece = connection.recv(size - len(body))
+        if not piece:
+            raise ValueError("a request ended in the middle")
+        body += piece
+    connection.settimeout(None)
+    return decode(bytes(body)), descriptors
+
+
+def _become(pid: int, request: Request, descriptors: list[int]) -> None:
+    """Take over what makes that process that process."""
+    os.setpgid(0, 0)  # a Ctrl-C of the server's terminal is not meant for it
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if os.getuid() == 0:
+        os.setgroups(groups_of(pid))
+    for limit in range(resource.RLIM_NLIMITS if hasattr(resource, "RLIM_NLIMITS") else 16):
+        resource.setrlimit(limit, resource.prlimit(pid, limit))
+    os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, pid))
+    os.umask(request.umask)
+    for target, descriptor in enumerate(descriptors[:3]):
+        os.dup2(descriptor, target, inheritable=True)
+    os.fchdir(descriptors[3])
+    for descriptor in descriptors:
+        os.close(descriptor)
+    os.environb.clear()
+    os.environb.update(dict(_pair(variable) for variable in request.environment))
+    time.tzset()
+    _open_standard_streams(request.encoding.decode())
+
+
+def _pair(variable: bytes) -> tuple[bytes, bytes]:
+    name, _, value = variable.partition(b"=")
+    return name, value
+
+
+def _open_standard_streams(encoding: str) -> None:
+    name, _, errors = encoding.partition(":")
+    for number, stream in enumerate(("stdin", "stdout", "stderr")):
+        file = open(  # noqa: SIM115 -- as long as the process
+            number,
+            "r" if number == 0 else "w",
+            encoding=name,
+            errors="backslashreplace" if number == 2 else errors,
+            buffering=1 if number == 2 or os.isatty(number) else -1,
+            closefd=False,
+        )
+        setattr(sys, stream, file)
+        setattr(sys, f"__{stream}__", file)
+
+
+def _mind_hang_up(connection: socket.socket) -> None:
+    """From now on the end of the client is a Ctrl-C to us: fcntl(2), F_SETSIG. It sends nothing more."""
+    fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(connection, fcntl.F_SETSIG, signal.SIGINT)
+    fcntl.fcntl(connection, fcntl.F_SETFL, fcntl.fcntl(connection, fcntl.F_GETFL) | fcntl.FASYNC)
+
+
+def _status_of(run: Run, arguments: list[str]) -> int:
+    """As Python's own end of a process would have it: sys.exit(), its texts and its codes."""
+    try:
+        run(arguments)
+        status: object = None
+    except SystemExit as end:
+        status = end.code
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    if isinstance(status, str):
+        sys.stderr.write(f"{status}\n")
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            status = status or _FAILURE
+    if status is None:
+        return 0
+    return status if isinstance(status, int) else _FAILURE

@@ -1,0 +1,182 @@
+"""Commands that are carried out by a standby process, as users meet them: real processes, whose server runs
+strange_command.py."""
+
+import json
+import os
+import pty
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from tests.clients.daemon import open_daemon
+
+pytestmark = pytest.mark.slow
+_ROOT = Path(__file__).parents[3]
+_LIMIT_SECONDS = 20
+_MODULE = (sys.executable, "-m", "tests.agent.standby.strange_command")
+_ENVIRONMENT = {name: text for name, text in os.environ.items() if not name.startswith(("PYTHON", "LD_"))} | {
+    "PYTHONPATH": str(_ROOT)
+}
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> AsyncIterator[Path]:
+    """Of the socket of a server that is there."""
+    socket = tmp_path / "standby.sock"
+    arguments: list[str | Path] = [*_MODULE, socket, "server"]
+    async with open_daemon(arguments, log=tmp_path / "log", ready="ready", environment=_ENVIRONMENT):
+        yield socket
+
+
+async def _run(
+    path: Path, *arguments: str, environment: dict[str, str] | None = None, **more: Any
+) -> tuple[int, str, str]:
+    with trio.fail_after(_LIMIT_SECONDS):
+        done = await trio.run_process(
+            [*_MODULE, str(path), *arguments],
+            env=_ENVIRONMENT | (environment or {}),
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+            **more,
+        )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+async def _started(path: Path, mark: Path, nursery: trio.Nursery) -> trio.Process:
+    """A client whose command waits."""
+    start = partial(trio.run_process, [*_MODULE, str(path), "wait", str(mark)], env=_ENVIRONMENT, check=False)
+    process: trio.Process = await nursery.start(start)
+    await _until(lambda: mark.exists() and mark.read_text() != "")
+    return process
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    with trio.fail_after(_LIMIT_SECONDS):
+        while not holds():
+            await trio.sleep(0.01)
+
+
+async def test_a_command_finds_what_its_own_process_would_have(path: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def prepare() -> None:
+        os.umask(0o027)
+        os.nice(3)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300))
+
+    code, out, _ = await _run(
+        path, "a b", "", "ü\udc80", environment={"TOLD_BY": "ü\n="}, cwd=elsewhere, preexec_fn=prepare
+    )
+    told = json.loads(out)
+    assert code == 0
+    assert told["arguments"] == ["a b", "", "ü\udc80"]
+    assert told["environment"] == {"TOLD_BY": "ü\n="}
+    assert told["directory"] == str(elsewhere)
+    assert (told["umask"], told["files"], told["nice"] - os.nice(0)) == (0o027, 200, 3)
+    assert not told["terminal"]
+
+
+async def test_standard_input_and_output_and_exit_codes_are_passed_on(path: Path) -> None:
+    assert await _run(path, "cat", stdin="ü\n".encode() * 100_000) == (0, "ü\n" * 100_000, "")
+    assert await _run(path, "exit", "7") == (7, "", "")
+    assert await _run(path, "exit", "text") == (1, "", "said in the end\n")
+
+
+async def test_a_terminal_is_a_terminal_there_too(path: Path) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        with trio.fail_after(_LIMIT_SECONDS):
+            await trio.run_process([*_MODULE, str(path), "x"], env=_ENVIRONMENT, stdout=theirs)
+        assert json.loads(os.read(ours, 4096))["terminal"]
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+async def test_ctrl_c_reaches_the_command_and_its_exit_code_comes_back(path: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    async with trio.open_nursery() as nursery:
+        process = await _started(path, mark, nursery)
+        process.send_signal(signal.SIGINT)
+        with trio.fail_after(_LIMIT_SECONDS):
+            assert await process.wait() == 130
+    assert mark.read_text() == "interrupted"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_command_whose_client_is_gone_is_interrupted(
+    path: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    mark = tmp_path / "mark"
+    async with trio.open_nursery() as nursery:
+        process = await _started(path, mark, nursery)
+        process.send_signal(number)
+        await _until(lambda: mark.read_text() == "interrupted")
+
+
+async def test_a_command_that_is_killed_is_told_of(path: Path) -> None:
+    code, _, text = await _run(path, "kill")
+    assert (code, "was killed" in text) == (137, True)
+
+
+async def test_what_is_of_another_kind_runs_in_its_own_process(path: Path, tmp_path: Path) -> None:
+    async def is_here(**more: Any) -> bool:
+        return (await _run(path, "x", **more))[1] == "here\n"
+
+    assert not await is_here(environment={"PYTHONUNBUFFERED": "1"})
+    assert await is_here(environment={"PYTHONHASHSEED": "1"})
+    assert await is_here(environment={"LD_LIBRARY_PATH": "/x"})
+    assert (await _run(tmp_path / "nothing", "x"))[1] == "here\n"
+    assert (await _run(Path("none"), "x"))[1] == "here\n"
+    assert (await _run(path, "agent"))[1] == "here\n"
+
+
+@pytest.mark.real("namespaces")
+async def test_what_has_other_rights_runs_in_its_own_process(path: Path) -> None:
+    for program in (
+        ["unshare", "--net"],
+        ["unshare", "--mount"],
+        ["setpriv", "--bounding-set=-chown"],
+        ["setpriv", "--no-new-privs"],
+    ):
+        with trio.fail_after(_LIMIT_SECONDS):
+            done = await trio.run_process(
+                [*program, *_MODULE, str(path), "x"], env=_ENVIRONMENT, capture_stdout=True
+            )
+        assert done.stdout == b"here\n", program
+
+
+async def test_garbage_gets_no_answer_and_the_next_one_does(path: Path) -> None:
+    for garbage in (b"", b"\0\0\0\3abc", b"\xff\xff\xff\xff", b"\0\0\0\x09a\0b\0x\0y\0z"):
+        stream = await trio.open_unix_socket(str(path))
+        async with stream:
+            await stream.send_all(garbage)
+            await stream.send_eof()
+            with trio.fail_after(_LIMIT_SECONDS), suppress(trio.BrokenResourceError):
+                assert await stream.receive_some(1) == b""
+    assert (await _run(path, "exit", "3"))[0] == 3
+
+
+async def test_a_server_whose_code_has_changed_ends(tmp_path: Path) -> None:
+    """In a copy of the tree, one file of which is touched."""
+    subprocess.run(["cp", "-r", _ROOT / "agent", _ROOT / "tests", tmp_path], check=True)
+    environment = _ENVIRONMENT | {"PYTHONPATH": str(tmp_path)}
+    socket = tmp_path / "standby.sock"
+    arguments: list[str | Path] = ["env", "-C", tmp_path, *_MODULE, socket, "server"]
+    log = tmp_path / "log"
+    async with open_daemon(arguments, log=log, ready="ready", environment=environment) as daemon:
+        assert (await _run(socket, "exit", "3", environment=environment, cwd=tmp_path))[0] == 3
+        (tmp_path / "agent/standby/rights.py").touch()
+        assert (await _run(socket, "x", environment=environment, cwd=tmp_path))[1] == "here\n"
+        await _until(lambda: not Path(f"/proc/{daemon.pid}/exe").exists())
