@@ -278,8 +278,8 @@ FIELDS: tuple[Field, ...] = (
         "socket",
         k.PATH,
         None,
-        "Where commands find it; an agent starts it when they come, for its own user. none: nowhere. Commands look at the "
-        "environment alone (SHOAL_STANDBY_SOCKET), since they read no file so early.",
+        "Where commands find it; an agent starts it when they come, for its own user. none: nowhere. Commands look "
+        "at the environment alone (SHOAL_STANDBY_SOCKET), since they read no file so early.",
         _standby_socket,
         "/run/shoal/standby.sock for root, else none",
         optional=True,
