@@ -28,7 +28,7 @@ from builder.dockerfile.instructions import Dockerfile, Warning
 from builder.execution.definition import Definition, read_definition
 from builder.execution.full_disk import with_help
 from builder.execution.images import BuiltImage, blobs_of, name_images, write_image
-from builder.execution.outputs import squash, write_output
+from builder.execution.outputs import check_output, squash, write_output
 from builder.execution.planning import HOST_NETWORK, INSECURE, check_grants, plan_build, this_machine
 from builder.execution.solver import Solved, Solver
 from builder.execution.tidying import tidy
@@ -103,12 +103,13 @@ async def _build(
         source = ImageSource(around.store, around.pull, always_pull=request.pull)
         shop = _workshop(request, around, read, opened, reporter)
         found: list[tuple[BuiltImage, Solved]] = []
-        warnings: tuple[Warning, ...] = ()
+        plans = []
+        for platform in dict.fromkeys(request.platforms or (this_machine(),)):
+            plan = await plan_build(request, read, platform, source, reporter)
+            check_grants(plan, granted)
+            plans.append(plan)
         with ExitStack() as held:
-            for platform in request.platforms or (this_machine(),):
-                plan = await plan_build(request, read, platform, source, reporter)
-                check_grants(plan, granted)
-                warnings = tuple(dict.fromkeys((*warnings, *plan.warnings)))
+            for plan in plans:
                 solver = Solver(plan, shop)
                 held.callback(solver.close)
                 solved = await solver.solve()
@@ -123,7 +124,7 @@ async def _build(
         sum(solved.steps for _, solved in found),
         sum(solved.cached for _, solved in found),
         time.monotonic() - began,
-        warnings,
+        tuple(dict.fromkeys(warning for plan in plans for warning in plan.warnings)),
     )
 
 
@@ -222,15 +223,15 @@ async def _put_out(
                 for name in named:
                     reporter.status(task, f"naming to {name}: done")
             else:
-                await trio.to_thread.run_sync(write_output, around.store, images[0], named, output)
+                await trio.to_thread.run_sync(write_output, around.store, images, named, output)
     return root
 
 
 def _names(request: BuildRequest, around: Surroundings) -> dict[Output, list[Reference]]:
     """Of each output. Raises InputError before anything is done, not at the end of a long build."""
     archives = [one for one in request.outputs if one.kind != "store"]
-    if archives and len(request.platforms) > 1:
-        raise InputError(f"--output type={archives[0].kind} takes one platform: the store takes several")
+    for output in archives:
+        check_output(output, several=len(request.platforms) > 1)
     if sum(one.destination == "-" for one in archives) > 1:
         raise InputError("--output: standard output can take one of them")
     upstreams = around.settings.upstream_registries

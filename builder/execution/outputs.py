@@ -4,6 +4,7 @@ Blocking. A file appears when it is whole (agent/commands/streams.py).
 """
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ from agent.images.stored_blob import plain_stream
 from agent.images.tar_reader import Read
 from agent.store.disk_errors import disk_errors
 from agent.store.store import Store
-from builder.execution.images import BuiltImage, squashed_image
+from builder.execution.images import BuiltImage, blobs_of, squashed_image, write_index
+from builder.execution.index_archive import write_index_archive
 from builder.execution.solver import Solved
 from builder.layers.archives import unpack_archive
 from builder.layers.layer_output import LayerOutput
@@ -32,9 +34,51 @@ from builder.plan.layer import Layer
 from builder.plan.planned_image import PlannedImage
 from builder.request import Output
 
+_OF_SEVERAL_PLATFORMS = ("store", "oci", "local")
 
-def write_output(store: Store, image: BuiltImage, names: Sequence[Reference], output: Output) -> None:
+
+def check_output(output: Output, *, several: bool) -> None:
+    """Before a long build and not behind it. several: platforms. Raises InputError."""
+    if several and output.kind not in _OF_SEVERAL_PLATFORMS:
+        raise InputError(
+            f"--output type={output.kind} takes one platform: type=image, oci and local take several"
+        )
+    if output.kind in ("store", "local"):
+        return
+    if output.destination == "-":
+        if sys.stdout.isatty():
+            raise InputError(
+                f"--output type={output.kind} goes to standard output, which is a terminal: give dest=FILE, or redirect"
+            )
+    elif Path(output.destination).is_dir() or not Path(output.destination).absolute().parent.is_dir():
+        raise InputError(f"--output dest={output.destination}: expected a file in a directory that is there")
+
+
+def write_output(
+    store: Store, images: Sequence[BuiltImage], names: Sequence[Reference], output: Output
+) -> None:
     """Raises InputError for a terminal or a place that cannot be written, ContentError, DiskError."""
+    if len(images) > 1:
+        _write_several(store, images, names, output)
+    else:
+        _write_one(store, images[0], names, output)
+
+
+def _write_several(
+    store: Store, images: Sequence[BuiltImage], names: Sequence[Reference], output: Output
+) -> None:
+    if output.kind == "local":  # as BuildKit names them
+        for image in images:
+            name = str(image.platform).replace("/", "_")
+            _write_directory(store, image, Path(output.destination) / name)
+        return
+    index = write_index(store, images)
+    blobs = [blob for image in images for blob in blobs_of(image)]
+    with store.holding([index.digest]), open_output(output.destination, "write an image") as file:
+        write_index_archive(store, index, blobs, names, file.write)
+
+
+def _write_one(store: Store, image: BuiltImage, names: Sequence[Reference], output: Output) -> None:
     match output.kind:
         case "oci" | "docker":
             saved = SavedImage(

@@ -91,7 +91,7 @@ async def _find_images(
             with reporter.running(title):
                 found[wanted] = await source.find(wanted)
         except ShoalError as error:
-            hint = _meant_instead(wanted.name, dockerfile, source)
+            hint = _meant_instead(wanted, dockerfile, source)
             failures.append(StepFailed(title, requests[wanted].line, type(error)(f"{error}{hint}")))
             scope.cancel()
 
@@ -103,12 +103,15 @@ async def _find_images(
     return found
 
 
-def _meant_instead(name: str, dockerfile: Dockerfile, source: ImageSource) -> str:
-    """A stage of nearly this name, or tags of the image that are here."""
+def _meant_instead(wanted: ImageRequest, dockerfile: Dockerfile, source: ImageSource) -> str:
+    """A stage of nearly this name, or what is here of the image: for other platforms, under other tags."""
     from difflib import get_close_matches  # for mistakes alone
 
     stages = [stage.name for stage in dockerfile.stages if stage.name is not None]
-    if near := get_close_matches(name.lower(), stages, n=1, cutoff=0.7):
+    if near := get_close_matches(wanted.name.lower(), stages, n=1, cutoff=0.7):
         return f"; did you mean the stage {near[0]}?"
-    tags = source.tags_here(name)
+    platforms = source.platforms_here(wanted.name)
+    if platforms and not any(wanted.platform.fits(one) for one in platforms):
+        return f"; it is here for {', '.join(map(str, platforms))}, not for {wanted.platform}"
+    tags = source.tags_here(wanted.name)
     return f"; of this image {', '.join(tags[:_SHOWN_TAGS])} is here" if tags else ""

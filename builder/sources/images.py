@@ -81,21 +81,19 @@ class ImageSource:
             found = await trio.to_thread.run_sync(self._here, meant, request.platform)
             if found is not None:
                 return found
-            failure = NotFound(f"{request.name} is no image for {request.platform}{self._others(meant)}")
+            failure = NotFound(f"{request.name} is no image for {request.platform}")
         raise failure
 
-    def _others(self, reference: Reference) -> str:
-        """What it is for instead."""
-        digest = self._digest(reference)
-        document = None if digest is None else self._document(digest)
-        if document is None or document.is_index:
-            told = (
-                [] if document is None else [str(one.platform) for one in document.children if one.platform]
-            )
-        else:
-            config = None if document.config is None else read_config(self._store, document.config)
-            told = [] if config is None else [str(config.platform)]
-        return f": it is for {', '.join(told)}" if told else ""
+    def platforms_here(self, name: str) -> list[Platform]:
+        """What it is for that is called so here. Raises InputError for what is no name."""
+        found = next((one for one in map(self._digest, lookup_order(name)) if one is not None), None)
+        document = None if found is None else self._document(found)
+        if document is None:
+            return []
+        if document.is_index:
+            return [one.platform for one in document.children if one.platform]
+        config = None if document.config is None else read_config(self._store, document.config)
+        return [] if config is None else [config.platform]
 
     def _here(self, reference: Reference, platform: Platform) -> _Found | None:
         """Whole, and for the platform."""

@@ -1,6 +1,7 @@
 """`build` as programs use it: what is refused before anything is done, what is told, what is left open."""
 
 import gc
+import json
 import os
 import tarfile
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.content.digest import Digest
 from agent.content.errors import InputError, NotFound
 from agent.content.platform import Platform
 from agent.content.reference import BUILD_CACHE, Reference
@@ -91,6 +93,7 @@ async def test_an_image_that_is_not_there_may_be_a_misspelt_stage_or_another_tag
     for dockerfile, hint in (
         ("FROM base:1 AS builder\nFROM base:1\nCOPY --from=biulder / /\n", "did you mean the stage builder?"),
         ("FROM base:2\n", "of this image 1 is here"),
+        ("FROM --platform=linux/arm64 base:1\n", "it is here for linux/amd64, not for linux/arm64"),
     ):
         with pytest.raises(StepFailed) as failed:
             await build_in(tmp_path, store, dockerfile)
@@ -116,9 +119,17 @@ async def test_outputs_that_cannot_be_are_refused_before_the_context_is_read(
     tmp_path: Path, store: Store
 ) -> None:
     around = surroundings(store, tmp_path)
-    archive = Output("oci", "x.tar")
+    archive = Output("docker", str(tmp_path / "x.tar"))
     for request, problem in (
         (BuildRequest("/nowhere", outputs=(archive,), platforms=(AMD64, ARM64)), "takes one platform"),
+        (
+            BuildRequest("/nowhere", outputs=(Output("tar", "/nowhere/x"),)),
+            "a file in a directory that is there",
+        ),
+        (
+            BuildRequest("/nowhere", outputs=(Output("tar", str(tmp_path)),)),
+            "a file in a directory that is there",
+        ),
         (BuildRequest("/nowhere", outputs=(Output("tar", "-"), Output("oci", "-"))), "standard output"),
         (BuildRequest("/nowhere", outputs=(Output("oci", "x", "Not A Name"),)), "Not A Name"),
     ):
@@ -135,9 +146,7 @@ async def test_an_archive_has_the_names_of_the_command_and_of_its_output(
     output = Output("docker", str(file), "team/more:2")
     await build_in(tmp_path, store, "FROM base:1\nLABEL a=b\n", tags=("team/app:1",), outputs=(output,))
     with tarfile.open(file) as tar:
-        manifest = tar.extractfile("manifest.json")
-        assert manifest is not None
-        assert b'"RepoTags":["team/app:1","team/more:2"]' in manifest.read()
+        assert b'"RepoTags":["team/app:1","team/more:2"]' in read_member(tar, "manifest.json")
 
 
 async def test_several_platforms_are_an_index(tmp_path: Path, store: Store) -> None:
@@ -147,6 +156,48 @@ async def test_several_platforms_are_an_index(tmp_path: Path, store: Store) -> N
     )
     assert [one.platform for one in outcome.images] == [AMD64, ARM64]
     assert outcome.root not in [one.manifest.digest for one in outcome.images]
+
+
+async def test_a_platform_that_cannot_be_is_told_before_another_one_is_built(
+    tmp_path: Path, store: Store
+) -> None:
+    put_image(store, "base:1")
+    view = Told()
+    with pytest.raises(StepFailed, match="not for linux/arm64"):
+        await build_in(tmp_path, store, "FROM base:1\nRUN true\n", view, platforms=(AMD64, ARM64))
+    assert not any("RUN true" in title for title in view.outcomes())
+
+
+async def test_several_platforms_are_a_layout_in_a_tar_or_a_directory_each(
+    tmp_path: Path, store: Store
+) -> None:
+    file, directory = tmp_path / "image.tar", tmp_path / "files"
+    outputs = (Output("oci", str(file)), Output("local", str(directory)), Output("store"))
+    outcome = await build_in(
+        tmp_path,
+        store,
+        "FROM scratch\nARG TARGETARCH\nADD <<a /arch\n$TARGETARCH\na\n",
+        platforms=(AMD64, ARM64),
+        tags=("team/app:1", "team/app:2"),
+        outputs=outputs,
+    )
+    assert (directory / "linux_amd64/arch").read_text() == "amd64\n"
+    assert (directory / "linux_arm64/arch").read_text() == "arm64\n"
+    with tarfile.open(file) as tar:
+        entries = json.loads(read_member(tar, "index.json"))["manifests"]
+        assert [one["digest"] for one in entries] == [str(outcome.root)] * 2
+        assert [one["annotations"]["org.opencontainers.image.ref.name"] for one in entries] == ["1", "2"]
+        for name in tar.getnames():
+            if name.startswith("blobs/sha256/"):
+                assert str(Digest.of(read_member(tar, name))) == f"sha256:{name.rpartition('/')[2]}"
+        below = json.loads(read_member(tar, f"blobs/sha256/{entries[0]['digest'].removeprefix('sha256:')}"))
+        assert {one["platform"]["architecture"] for one in below["manifests"]} == {"amd64", "arm64"}
+
+
+def read_member(tar: tarfile.TarFile, name: str) -> bytes:
+    file = tar.extractfile(name)
+    assert file is not None
+    return file.read()
 
 
 async def test_a_check_plans_and_makes_nothing(tmp_path: Path, store: Store) -> None:
