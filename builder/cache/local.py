@@ -16,6 +16,7 @@ from agent.store.store import Store
 from builder.cache.record import CachedResult, parse_result
 
 _WAIT_SECONDS = 10.0
+_TOUCH_SECONDS = 60.0  # a use is noted so often: a build of which everything is known writes nothing
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS results (
     key TEXT PRIMARY KEY, result TEXT NOT NULL, shareable INTEGER NOT NULL, used_at REAL NOT NULL
@@ -52,13 +53,14 @@ class LocalCache:
     def find(self, key: str) -> CachedResult | None:
         """Its layer is in the store. Raises DiskError."""
         try:
-            row = self._database.execute("SELECT result FROM results WHERE key = ?", (key,)).fetchone()
+            asked = "SELECT result, used_at FROM results WHERE key = ?"
+            row = self._database.execute(asked, (key,)).fetchone()
             if row is None:
                 return None
             found = self._whole(row[0])
             if found is None:
                 self._database.execute("DELETE FROM results WHERE key = ?", (key,))
-            else:
+            elif not 0 <= self._now() - row[1] < _TOUCH_SECONDS:
                 self._database.execute("UPDATE results SET used_at = ? WHERE key = ?", (self._now(), key))
         except sqlite3.Error as error:
             raise self._failed(error) from None

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.commands.streams import open_output
 from agent.content import media_types
 from agent.content.document import Descriptor, parse_document
 from agent.content.errors import ContentError, InputError
@@ -27,6 +26,7 @@ from agent.store.store import Store
 from builder.execution.images import BuiltImage, blobs_of, squashed_image, write_index
 from builder.execution.index_archive import write_index_archive
 from builder.execution.solver import Solved
+from builder.execution.stoppable_output import open_stoppable
 from builder.layers.archives import unpack_archive
 from builder.layers.layer_output import LayerOutput
 from builder.layers.recipes import Recipe
@@ -74,8 +74,8 @@ def _write_several(
         return
     index = write_index(store, images)
     blobs = [blob for image in images for blob in blobs_of(image)]
-    with store.holding([index.digest]), open_output(output.destination, "write an image") as file:
-        write_index_archive(store, index, blobs, names, file.write)
+    with store.holding([index.digest]), open_stoppable(output.destination, "write an image") as write:
+        write_index_archive(store, index, blobs, names, write)
 
 
 def _write_one(store: Store, image: BuiltImage, names: Sequence[Reference], output: Output) -> None:
@@ -84,11 +84,11 @@ def _write_one(store: Store, image: BuiltImage, names: Sequence[Reference], outp
             saved = SavedImage(
                 _local_image(store, image), [(name.repository, name.tag or "latest") for name in names]
             )
-            with open_output(output.destination, "write an image") as file:
-                save_archive(store, [saved], file.write)
+            with open_stoppable(output.destination, "write an image") as write:
+                save_archive(store, [saved], write)
         case "tar":
-            with open_output(output.destination, "write a root file system") as file:
-                _root_fs(store, image.layers).export(file.write)
+            with open_stoppable(output.destination, "write a root file system") as write:
+                _root_fs(store, image.layers).export(write)
         case "local":
             _write_directory(store, image, Path(output.destination))
         case _:

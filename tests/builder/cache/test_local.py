@@ -57,6 +57,16 @@ def test_a_result_whose_layer_is_gone_is_no_result(tmp_path: Path, store: Store)
         assert cache.find(KEY) is None
 
 
+def test_a_use_counts_for_a_result_to_stay(tmp_path: Path, store: Store) -> None:
+    store.put(LAYER.blob.digest, BODY)
+    with opened(tmp_path, store, at=100.0) as cache:
+        cache.put([CachedResult(KEY, LAYER)], shareable=True)
+    with opened(tmp_path, store, at=200.0) as cache:
+        assert cache.find(KEY) is not None
+        assert cache.forget(idle_seconds=50.0) == 0
+        assert cache.find(KEY) is not None
+
+
 def test_results_that_nobody_used_for_long_are_forgotten(tmp_path: Path, store: Store) -> None:
     with opened(tmp_path, store, at=100.0) as cache:
         cache.put([CachedResult(KEY, None), CachedResult("cd" * 32, None)], shareable=True)
