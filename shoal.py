@@ -159,6 +159,7 @@ def _run_command(arguments: list[str]) -> None:
 
 def _load_everything() -> None:
     """What any of the commands would import on its way."""
+    import_module("difflib")  # click's, with every short flag
     for package in ("agent", "builder"):
         for found in walk_packages(import_module(package).__path__, f"{package}."):
             import_module(found.name)

@@ -39,6 +39,7 @@ class Layout:
 
     def create(self) -> None:
         """Make what is missing. Private images are in here: a root that we make is closed to other users."""
+        is_new = not (self.root / "oci-layout").exists()
         if not self.root.is_dir():
             self.root.parent.mkdir(parents=True, exist_ok=True)
             self.root.mkdir(mode=0o750, exist_ok=True)
@@ -46,9 +47,9 @@ class Layout:
             directory.mkdir(exist_ok=True)
         for algorithm in ALGORITHMS:
             Path(self._blobs, algorithm).mkdir(parents=True, exist_ok=True)
-        for directory in (Path(self._blobs), self.root, self.root.parent):
-            fsync_directory(directory)
-        if not (self.root / "oci-layout").exists():
+        if is_new:
+            for directory in (Path(self._blobs), self.root, self.root.parent):
+                fsync_directory(directory)
             replace_file(self.root / "oci-layout", _OCI_LAYOUT, self.staging / f"oci-layout-{os.getpid()}")
 
     def blob_path(self, digest: Digest) -> str:
