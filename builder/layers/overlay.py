@@ -17,6 +17,7 @@ from pathlib import Path
 from agent.content.errors import DiskError
 
 OPAQUE_XATTR = "trusted.overlay.opaque"
+_TAKES_ROOT = "building mounts overlay file systems, which takes root (CAP_SYS_ADMIN): run it as root"
 _OPTIONS = "redirect_dir=off,metacopy=off,index=off"
 _MAX_DATA_BYTES = 4095
 _CLONE_FS = 0x200
@@ -24,6 +25,12 @@ _MS_RDONLY, _MS_NOSUID, _MS_NODEV = 1, 2, 4
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def require_root() -> None:
+    """Before anything is unpacked: what belongs to others cannot be, either. Raises DiskError."""
+    if os.geteuid() != 0:
+        raise DiskError(f"cannot build as user {os.geteuid()}: {_TAKES_ROOT}")
 
 
 def mount_layers(
@@ -113,7 +120,7 @@ def _explained(error: OSError, target: Path) -> DiskError:
     reason = error.strerror or str(error)
     match error.errno:
         case errno.EPERM | errno.EACCES:
-            why = "building mounts overlay file systems, which takes root (CAP_SYS_ADMIN): run it as root"
+            why = _TAKES_ROOT
         case errno.ENODEV:
             why = "this kernel has no overlay file system: load it (modprobe overlay)"
         case errno.EINVAL:

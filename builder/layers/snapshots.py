@@ -24,7 +24,7 @@ from agent.store.store import Store
 from builder.layers.attributes import copy_directory_attributes
 from builder.layers.difference import write_difference
 from builder.layers.layer_output import LayerOutput
-from builder.layers.overlay import mount_layers, unmount
+from builder.layers.overlay import mount_layers, require_root, unmount
 from builder.layers.read_ahead import ReadAhead
 from builder.layers.recipes import Recipe
 from builder.layers.snapshot_directory import EMPTY, SnapshotDirectory, remove_directory
@@ -137,6 +137,7 @@ class Snapshots:
     @contextmanager
     def _home(self, chain: Chain) -> Iterator[tuple[Path, list[str]]]:
         """A directory of work for one tree, and what to mount there: the topmost first."""
+        require_root()
         home = self._directory.work / str(next(self._numbers))
         ids = chain_ids(layer.diff_id for layer in chain)
         with disk_errors("make a working tree", self._root):

@@ -263,5 +263,27 @@ except DiskError as error:
     assert "takes root (CAP_SYS_ADMIN)" in said
 
 
+def test_who_is_not_root_is_told_so_before_anything_is_unpacked(scratch: Path) -> None:
+    script = """
+import os, sys
+from pathlib import Path
+from agent.content.errors import DiskError
+from agent.store.store import Store
+from builder.layers.snapshots import Snapshots
+scratch = Path(sys.argv[1])
+scratch.chmod(0o777), os.setgid(65534), os.setuid(65534)
+with Store(scratch / "its") as store, Snapshots(scratch / "of-nobody", store) as snapshots:
+    try:
+        with snapshots.mounted(()):
+            pass
+    except DiskError as error:
+        print(error)
+"""
+    command = [sys.executable, "-c", script, str(scratch)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "cannot build as user 65534" in said
+    assert "takes root (CAP_SYS_ADMIN): run it as root" in said
+
+
 def test_files_of_images_are_nobody_elses_to_run(snapshots: Snapshots, scratch: Path) -> None:
     assert (scratch / "snapshots").stat().st_mode & 0o777 == 0o700
