@@ -24,6 +24,7 @@ from agent.content.errors import (
 from agent.node.giving_up import retry_at
 from agent.origin.content_reader import ContentReader
 from agent.swarm.fallback import Fallback, Situation
+from agent.swarm.part_to_read import part_alone, part_beside_others
 from agent.telemetry.metrics import RegistryOutcome
 from agent.wire.tracker_calls import Lease, LeaseReport
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from agent.node.download import Download
 
 _MAX_UNKNOWN_BYTES = 4 * 1024 * 1024
-_ALONE_BYTES = 32 * 1024 * 1024
 _READER_BYTES = 1024 * 1024  # what a reader of the registry may have read ahead
 
 
@@ -120,24 +120,19 @@ class RegistryReads:
         return is_cut_off and download.services.tracker.silent_since is None
 
     def start_alone(self) -> None:
-        """Read the next missing part: from its beginning, or, beside others, from a place of chance."""
+        """Read the next missing part (agent/swarm/part_to_read.py)."""
         download = self._download
         self._alone_since = trio.current_time()
         if download.session is None or download.partial is None:
             self._start(_Read(None, 0, 0))
             return
-        missing, chunks = download.session.swarm.want, download.partial.map
-        start = next(iter(missing))
-        if self._has_neighbours:  # they may be reading as well
-            start = download.services.rng.choice(list(missing))
-        stop = ChunkSet(~missing.bits & ((1 << chunks.count) - 1) | 1 << chunks.count).bits >> start
-        length = (stop & -stop).bit_length() - 1
-        most = (
-            chunks.count
-            if not download.services.tracker.is_configured
-            else max(_ALONE_BYTES // chunks.chunk_bytes, 1)
-        )
-        self._start(_Read(None, start, start + min(length, most), next=start))
+        swarm, chunks = download.session.swarm, download.partial.map
+        if self._has_neighbours:
+            start, stop = part_beside_others(swarm.want, swarm.peers, chunks, download.services.rng)
+        else:
+            has_tracker = download.services.tracker.is_configured
+            start, stop = part_alone(swarm.want, chunks, has_tracker=has_tracker)
+        self._start(_Read(None, start, stop, next=start))
 
     # ---- inside
 

@@ -169,26 +169,25 @@ class Swarm:
     def on_want(
         self, node: NodeId, add: ChunkSet, drop: ChunkSet, free: int, urgent: ChunkSet, now: float
     ) -> list[Action]:
-        """What it wants it does not have, whatever it said before (it may have had to throw bytes away)."""
+        return self.on_news(node, Tell(ChunkSet(), add, drop, free, urgent), now)
+
+    def on_news(self, node: NodeId, news: Tell, now: float) -> list[Action]:
+        """HAVE and WANT at once, as a neighbour tells them: the event that is most frequent by far. What it wants it
+        does not have, whatever it said before (it may have had to throw bytes away)."""
         peer = self._peers.get(node)
         if peer is None:
             return []
         if peer.silences:
             peer.on_heard()
-        if add.bits:
-            peer.have &= ~add.bits
-            peer.want = (peer.want & ~drop.bits | add.bits) & self._all
-        elif drop.bits:
-            peer.want &= ~drop.bits
-        peer.free = 0 if node in self._take_only else free
-        peer.urgent = urgent.bits & self._all
-        return self._serve(now) if free and self._uploads.has_room and peer.want & self._have else []
-
-    def on_news(self, node: NodeId, news: Tell, now: float) -> list[Action]:
-        """HAVE and WANT at once, as a neighbour tells them."""
-        if news.have.bits:
-            self.on_have(node, news.have, now)
-        return self.on_want(node, news.add, news.drop, news.free, news.urgent, now)
+        have, add, want = news.have.bits, news.add.bits, peer.want
+        if have:
+            peer.have |= have & self._all
+        if add:
+            peer.have &= ~add
+        peer.want = want = (want & ~(have | news.drop.bits) | add) & self._all
+        free = peer.free = 0 if node in self._take_only else news.free
+        peer.urgent = news.urgent.bits & self._all
+        return self._serve(now) if free and self._uploads.has_room and want & self._have else []
 
     # ---- uploads
 

@@ -10,13 +10,12 @@ from agent.content.chunk_set import ChunkSet
 from agent.content.errors import ShoalError, SourceError, Throttled
 from agent.node.giving_up import Failures, retry_at
 from agent.swarm.fallback import Fallback, Situation
+from agent.swarm.part_to_read import part_alone, part_beside_others
 from agent.wire.tracker_calls import Lease, LeaseReport
 from tracker.simulation.flows import Flow
 
 if TYPE_CHECKING:
     from tracker.simulation.download import Download
-
-_ALONE_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -99,11 +98,12 @@ class Reads:
         missing = download.swarm.want
         if not missing:
             return
-        start = download.node.rng.choice(list(missing)) if download.neighbours else next(iter(missing))
-        most = max(_ALONE_BYTES // download.blob.chunks.chunk_bytes, 1)
-        stop = start
-        while stop in missing and stop - start < most:
-            stop += 1
+        if download.neighbours:
+            start, stop = part_beside_others(
+                missing, download.swarm.peers, download.blob.chunks, download.node.rng
+            )
+        else:
+            start, stop = part_alone(missing, download.blob.chunks, has_tracker=True)
         self._start(_Read(None, start, stop, start))
 
     # ---- inside
