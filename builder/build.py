@@ -98,7 +98,9 @@ async def _build(
     granted = request.allow | ({HOST_NETWORK} if request.network == "host" else set())
     reporter = Reporter(view)
     async with _opened(around) as opened:
-        read = await read_definition(request, opened.area, reporter, around.environment)
+        read = await read_definition(
+            request, opened.area, reporter, around.environment, around.store, opened.stack
+        )
         on_dockerfile(read.dockerfile)
         source = ImageSource(around.store, around.pull, always_pull=request.pull)
         shop = _workshop(request, around, read, opened, reporter)
@@ -137,7 +139,9 @@ async def check(
     """`--check`: read and plan, build nothing. Raises ShoalError."""
     reporter = Reporter(view)
     async with _opened(around) as opened:
-        read = await read_definition(request, opened.area, reporter, around.environment)
+        read = await read_definition(
+            request, opened.area, reporter, around.environment, around.store, opened.stack
+        )
         on_dockerfile(read.dockerfile)
         source = ImageSource(around.store, around.pull, always_pull=request.pull)
         platform = (request.platforms or (this_machine(),))[0]
@@ -152,6 +156,7 @@ async def check(
 class _Opened:
     """What a build has open as long as it runs."""
 
+    stack: ExitStack
     area: WorkArea
     snapshots: Snapshots
     local: LocalCache
@@ -167,7 +172,7 @@ async def _opened(around: Surroundings) -> AsyncIterator[_Opened]:
         local = stack.enter_context(LocalCache(home / "cache.db", around.store))
         digests = stack.enter_context(closing(ContentDigests(home / "digests.db")))
         await trio.to_thread.run_sync(snapshots.clean_up)
-        yield _Opened(area, snapshots, local, digests)
+        yield _Opened(stack, area, snapshots, local, digests)
         keep_bytes = around.settings.build.keep_storage
         with suppress(DiskError):  # the next build tries again
             await trio.to_thread.run_sync(tidy, snapshots, local, home / "mounts", keep_bytes)

@@ -56,7 +56,7 @@ _GRANTS = ("network.host", "security.insecure")
     "contexts",
     multiple=True,
     metavar="NAME=WHERE",
-    help="Directory, URL or docker-image://REF.",
+    help="Directory, URL, docker-image://REF or oci-layout://DIRECTORY[:NAME].",
 )
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Label of the image.")
 @click.option(

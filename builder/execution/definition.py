@@ -1,8 +1,14 @@
 """`Definition`: what is to be built, as it was read: the Dockerfile, and the contexts that it takes files from."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
+import trio
+
+from agent.content.errors import InputError
+from agent.content.reference import Reference
+from agent.store.store import Store
 from builder.dockerfile.instructions import Dockerfile
 from builder.dockerfile.parser import parse_dockerfile
 from builder.execution.work_area import WorkArea
@@ -11,6 +17,7 @@ from builder.plan.steps import ContextSource
 from builder.progress.events import Reporter
 from builder.request import BuildRequest
 from builder.sources.context import BuildContext, ContextRequest, open_context, open_named_context
+from builder.sources.layout import TRANSPORT, borrow_layout
 
 _IMAGE = "docker-image://"
 
@@ -25,19 +32,40 @@ class Definition:
 
 
 async def read_definition(
-    request: BuildRequest, area: WorkArea, reporter: Reporter, environment: Mapping[str, str]
+    request: BuildRequest,
+    area: WorkArea,
+    reporter: Reporter,
+    environment: Mapping[str, str],
+    store: Store,
+    stack: ExitStack,
 ) -> Definition:
-    """Raises InputError, with the place in the Dockerfile, SourceError, ContentError, DiskError."""
+    """stack: what is taken into the store for this build leaves it with the stack. Raises InputError, with the place in
+    the Dockerfile, SourceError, ContentError, DiskError."""
     wanted = ContextRequest(request.context, request.file, area.directory("contexts"), dict(environment))
     contexts: dict[str | None, BuildContext] = {}
     named: dict[str, NamedContext] = {}
     with reporter.running("[internal] load build definition and context"):
         contexts[None] = main = await open_context(wanted)
         for name, where in request.contexts.items():
-            if where.startswith(_IMAGE):
-                named[name] = ImageContext(where.removeprefix(_IMAGE))
-            else:
-                named[name] = ContextSource(name)
-                contexts[name] = await open_named_context(where, wanted)
+            try:
+                found = await _named_context(where, wanted, store, stack)
+            except InputError as error:
+                raise InputError(f"--build-context {name}={where}: {error}") from None
+            named[name] = ContextSource(name) if isinstance(found, BuildContext) else found
+            if isinstance(found, BuildContext):
+                contexts[name] = found
         assert main.dockerfile is not None
         return Definition(parse_dockerfile(main.dockerfile, main.dockerfile_name), contexts, named)
+
+
+async def _named_context(
+    where: str, wanted: ContextRequest, store: Store, stack: ExitStack
+) -> BuildContext | ImageContext:
+    if where.startswith(_IMAGE):
+        image = where.removeprefix(_IMAGE)
+        Reference.parse(image)
+        return ImageContext(image)
+    if where.startswith(TRANSPORT):
+        layout = where.removeprefix(TRANSPORT)
+        return ImageContext(await trio.to_thread.run_sync(borrow_layout, layout, store, stack))
+    return await open_named_context(where, wanted)

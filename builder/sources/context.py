@@ -71,7 +71,7 @@ async def open_named_context(where: str, request: ContextRequest) -> BuildContex
     """`--build-context NAME=WHERE` of a directory, git or URL. Raises InputError, SourceError, DiskError."""
     root = await _opened_root(where, request)
     if isinstance(root, bytes):
-        raise InputError(f"--build-context {where}: neither a directory nor a tar")
+        raise InputError(f"{where} is neither a directory nor a tar")
     return BuildContext(root, IgnorePatterns())
 
 
@@ -102,7 +102,9 @@ async def _opened_root(where: str, request: ContextRequest) -> Path | bytes:
     if where.startswith(("http://", "https://")):
         file = await download(UrlFile(where, file_name="downloaded"), _empty(request.work))
         return await trio.to_thread.run_sync(_downloaded_root, file, request)
-    raise InputError(f"unable to prepare context: path {where!r} is not a directory")
+    raise InputError(
+        f"unable to prepare context: path {where!r} is neither a directory nor the URL of a git repository or a tar"
+    )
 
 
 async def _git_root(source: GitSource, request: ContextRequest) -> Path:

@@ -168,6 +168,32 @@ async def test_a_platform_that_cannot_be_is_told_before_another_one_is_built(
     assert not any("RUN true" in title for title in view.outcomes())
 
 
+async def test_an_oci_layout_is_a_named_context_and_stays_no_longer_than_the_build(
+    tmp_path: Path, store: Store
+) -> None:
+    file, layout = tmp_path / "base.tar", tmp_path / "layout"
+    with Store(tmp_path / "other") as other:
+        put_image(other, "base:1")
+        output = Output("oci", str(file), "base:1,more:2")
+        await build_in(tmp_path, other, "FROM base:1\nLABEL a=b\n", outputs=(output,))
+    with tarfile.open(file) as tar:
+        tar.extractall(layout, filter="data")
+    for where in (f"oci-layout://{layout}:1", f"oci-layout://{layout}:2"):
+        built = await build_in(tmp_path, store, "FROM x\nLABEL c=d\n", contexts={"x": where}, tags=("app:1",))
+        assert len(built.images[0].layers) == 1
+    assert [image.tag for image in store.images()] == ["1"]
+    for where, problem in (
+        (f"oci-layout://{layout}:9", "9"),
+        (f"oci-layout://{layout}:1@sha256:{'0' * 64}", "the image there is sha256:"),
+        ("oci-layout:///nowhere", "there is no directory /nowhere"),
+        ("oci-layout://", "expected oci-layout://DIRECTORY"),
+        ("docker-image://", "--build-context x=docker-image://: invalid image reference"),
+        ("nowhere:1", "--build-context x=nowhere:1: .* is neither a directory nor"),
+    ):
+        with pytest.raises((InputError, NotFound), match=problem):
+            await build_in(tmp_path, store, "FROM x\n", contexts={"x": where})
+
+
 async def test_several_platforms_are_a_layout_in_a_tar_or_a_directory_each(
     tmp_path: Path, store: Store
 ) -> None:

@@ -85,8 +85,8 @@ async def test_a_named_context_is_not_governed_by_an_ignore_file(tmp_path: Path,
 @pytest.mark.parametrize(
     ("where", "name", "problem"),
     [
-        ("nowhere", None, "path 'nowhere' is not a directory"),
-        ("context/Dockerfile", None, "is not a directory"),
+        ("nowhere", None, "path 'nowhere' is neither a directory nor"),
+        ("context/Dockerfile", None, "is neither a directory nor"),
         ("context", "none", "cannot read none: No such file"),
         ("context", "deploy", "Is a directory"),
         ("context/deploy", None, "cannot read .*/deploy/Dockerfile"),

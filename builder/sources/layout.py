@@ -1,0 +1,32 @@
+"""`borrow_layout`: an image of an OCI layout on this machine, in the store as long as a build needs it. Blocking."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from agent.content.digest import Digest
+from agent.content.errors import InputError
+from agent.images.borrowing import borrowed
+from agent.images.layout_directory import open_layout
+from agent.store.store import Store
+from builder.layers.interruption import stop_if_cancelled
+
+TRANSPORT = "oci-layout://"
+
+
+def borrow_layout(where: str, store: Store, stack: ExitStack) -> str:
+    """where: `DIRECTORY[:NAME][@DIGEST]`. What the image can be found by. Raises InputError, NotFound, ContentError,
+    DiskError."""
+    path, at, digest = where.partition("@")
+    directory, _, name = path.partition(":")
+    if not directory:
+        raise InputError(f"expected {TRANSPORT}DIRECTORY[:NAME][@DIGEST]")
+    if not Path(directory).is_dir():
+        raise InputError(f"there is no directory {directory}")
+    image = stack.enter_context(borrowed(store, open_layout(Path(directory), name), "", _stop))
+    if at and Digest.parse(digest) != image.root.digest:
+        raise InputError(f"the image there is {image.root.digest}")
+    return f"oci-layout@{image.root.digest}"
+
+
+def _stop(_read_bytes: int) -> None:
+    stop_if_cancelled()
