@@ -21,7 +21,8 @@ from tracker.simulation.scenario import Scenario
 from tracker.simulation.scenarios import SCENARIOS, scaled
 
 _STUCK = 1
-_MOST_CHUNKS = 256  # more make the answer better by a few per cent, and the simulation longer
+_LEAST_CHUNKS = 256  # more make the answer better by a few per cent,
+_MOST_CHUNKS_OF_ALL = 300_000  # and the simulation longer: these take 40 seconds, all nodes together
 
 
 class _Quantity(click.ParamType):  # type: ignore[type-arg]
@@ -64,7 +65,9 @@ _SIZE, _RATE, _DURATION = (
 @click.option("--latency", type=_DURATION, help="One way, between two nodes. [0.5ms]")
 @click.option("--zones", type=click.IntRange(1, 100), help="Zones of equal size. [1]")
 @click.option(
-    "--chunks", type=click.IntRange(1, 20_000), help="Chunks a layer. [as a node cuts it, at most 256]"
+    "--chunks",
+    type=click.IntRange(1, 20_000),
+    help="Chunks a layer. [as nodes cut it; 256 or more where that takes minutes]",
 )
 @click.option("--seed", type=int, help="Chance; the same seed gives the same report. [1]")
 @click.option(
@@ -90,7 +93,7 @@ def simulate(
       shoal simulate --nodes 10000 --size 3GB --uplink 1gbps --registry 10gbps --zones 3
       shoal simulate --nodes 200 --scenario churn --pictures /tmp/churn
 
-    Nothing is sent anywhere: the code that runs in agents and tracker runs here in a simulated cluster, some 150
+    Nothing is sent anywhere: the code that runs in agents and tracker runs here in a simulated cluster, some 130
     microseconds a chunk and node.
 
     Exit codes: 0 every node completes, 1 some do not, 2 mistaken flags.
@@ -116,9 +119,6 @@ def _scenario(name: str, wishes: dict[str, float | None]) -> Scenario:
     if size is not None:
         share = size / scenario.image_bytes
         scenario = replace(scenario, layers=tuple(max(round(layer * share), 1) for layer in scenario.layers))
-    if scenario.chunks is not None:
-        usual = min(ChunkMap.of(scenario.layers[0]).count, _MOST_CHUNKS)
-        scenario = replace(scenario, chunks=int(wishes["chunks"] or usual))
     if uplink is not None:
         scenario = replace(scenario, up=uplink, down=uplink)
     if downlink is not None:
@@ -133,9 +133,17 @@ def _scenario(name: str, wishes: dict[str, float | None]) -> Scenario:
         scenario = replace(scenario, latency_seconds=wishes["latency"])
     if wishes["nodes"] is not None:
         scenario = replace(scenario, nodes=int(wishes["nodes"]))
+    if scenario.chunks is not None:
+        chunks = int(wishes["chunks"]) if wishes["chunks"] is not None else _usual_chunks(scenario)
+        scenario = replace(scenario, chunks=chunks)
     if wishes["seed"] is not None:
         scenario = replace(scenario, seed=int(wishes["seed"]))
     return replace(scenario, registry=registry, zones=zones)
+
+
+def _usual_chunks(scenario: Scenario) -> int | None:
+    most = max(_LEAST_CHUNKS, _MOST_CHUNKS_OF_ALL // scenario.nodes)
+    return None if ChunkMap.of(scenario.layers[0]).count <= most else most
 
 
 def _run(scenario: Scenario) -> Cluster:
