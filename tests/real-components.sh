@@ -23,6 +23,7 @@ iptables:/usr/sbin/iptables
 nftables:/usr/sbin/nft
 openssh-client:/usr/bin/ssh-add
 nginx-light:/usr/sbin/nginx
+faketime:/usr/bin/faketime
 busybox-static:/bin/busybox
 bzip2:/usr/bin/bzip2
 xz-utils:/usr/bin/xz

@@ -24,13 +24,20 @@ class Spent:
 
 class BenchNode:
     def __init__(
-        self, host: Host, directory: Path, registry_url: str, tracker_url: str, settings: Mapping[str, str]
+        self,
+        host: Host,
+        directory: Path,
+        registry_url: str,
+        tracker_url: str,
+        settings: Mapping[str, str],
+        clock_file: str | None,
     ) -> None:
         self.host = host
         self.directory = directory
         self._registry_url = registry_url
         self._tracker_url = tracker_url
         self._settings = settings
+        self._clock_file = clock_file
         self._shoal: ShoalNode | None = None
         self._scope = trio.CancelScope()
         self._ended = trio.Event()
@@ -55,6 +62,7 @@ class BenchNode:
                     peer__listen=f"0.0.0.0:{PEER_PORT}",
                     peer__advertise=f"{address}:{PEER_PORT}",
                     security__insecure_cluster="true",
+                    clock_file=self._clock_file,
                     **self._settings,
                 ) as self._shoal:
                     task_status.started()

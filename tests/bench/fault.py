@@ -1,8 +1,4 @@
-"""The faults that befall a shaped cluster in the middle of a pull; what each does, and whom it takes out for good.
-
-Clocks that jump are not among them: without faketime nothing here moves the wall clock of one process alone (time
-namespaces shift the monotonic one, and only before the process starts).
-"""
+"""The faults that befall a shaped cluster in the middle of a pull; what each does, and whom it takes out for good."""
 
 import signal
 import subprocess
@@ -16,11 +12,13 @@ import trio
 from tests.bench.shaped_cluster import Hosts, ShapedCluster
 from tests.clients.command import run
 from tests.clients.daemon import open_daemon
+from tests.clients.moved_clock import move_clock
 from tests.clients.shoal_node import REGISTRY, open_tracker
 from tests.fakes.images import Image
 
 _AWAY_SECONDS = 3.0
 _LOOK_SECONDS = 0.2
+_DAY_SECONDS = 86_400
 _LITTLE_DISK = "size=8m"
 _PROXY_PORT = 5001
 _PROXY = """
@@ -147,6 +145,15 @@ async def partition(stage: Stage) -> None:
         await run("ip", "-n", hub, "link", "set", link, "master", "lan")
 
 
+async def clocks_jump(stage: Stage) -> None:
+    """A day ahead or back, every node and the tracker; the other way after a while; and then they are right again."""
+    await stage.wait_half()
+    for turn in (1, -1, 0):
+        for number, clock in enumerate(sorted(stage.root.glob("*.clock"))):
+            move_clock(clock, turn * (_DAY_SECONDS if number % 2 else -_DAY_SECONDS))
+        await trio.sleep(_AWAY_SECONDS / 2)
+
+
 def little_disk(root: Path) -> None:
     directory = root / "n0"
     directory.mkdir()
@@ -179,13 +186,14 @@ Act = Callable[[Stage], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Fault:
     """`prepare`: before the nodes start, given their root. `before`: when all are up, not timed. `during`: beside the
-    pull."""
+    pull. moves_clocks: every process has a clock that can be moved."""
 
     name: str
     during: Act = nothing
     before: Act = nothing
     prepare: Callable[[Path], None] | None = None
     throttled: bool = False
+    moves_clocks: bool = False
 
 
 FAULTS = (
@@ -198,6 +206,7 @@ FAULTS = (
     Fault("registry answers 429 beyond 2 requests a second", throttled=True),
     Fault("half of the nodes cut off for 6 s", partition),
     Fault("disk full on one node", before=first_is_lost, prepare=little_disk),
+    Fault("all clocks jump by a day, back and forth", clocks_jump, moves_clocks=True),
 )
 REFERENCE = f"{REGISTRY}/bench/app:1"
 

@@ -23,6 +23,7 @@ import trio
 from tests.bench.bench_node import BenchNode
 from tests.bench.registry_copy import copy_of
 from tests.bench.scenario import Scenario
+from tests.clients.moved_clock import new_clock
 from tests.clients.registry import Registry, open_registry
 from tests.clients.scratch import unmount_below
 from tests.clients.shoal_node import ShoalTracker, open_tracker
@@ -93,23 +94,41 @@ class ShapedCluster:
 
 @asynccontextmanager
 async def open_shaped_cluster(
-    hosts: Hosts, seed: Path, root: Path, upstream_url: str = "", **settings: str
+    hosts: Hosts,
+    seed: Path,
+    root: Path,
+    upstream_url: str = "",
+    clocks: bool = False,
+    **settings: str,
 ) -> AsyncIterator[ShapedCluster]:
     """Every node is up and has told the tracker so. `seed` has what the registry serves; `upstream_url`: what the nodes
-    ask instead of it. `settings` as for open_shoal."""
+    ask instead of it. clocks: each process goes by a clock of its own. `settings`
+    as for open_shoal."""
     hub = hosts.hub
+
+    def clock(name: str) -> str | None:
+        return new_clock(root / f"{name}.clock") if clocks else None
+
     async with (
         open_copy(seed, "swarm", hosts.registry) as registry,
         open_tracker(
             root / "tracker.log",
             host=hub.address,
             namespace=hub.namespace,
+            clock_file=clock("tracker"),
             security__insecure_cluster="true",
         ) as tracker,
         trio.open_nursery() as nursery,
     ):
         nodes = tuple(
-            BenchNode(host, root / f"n{number}", upstream_url or registry.url, tracker.url, settings)
+            BenchNode(
+                host,
+                root / f"n{number}",
+                upstream_url or registry.url,
+                tracker.url,
+                settings,
+                clock(f"n{number}"),
+            )
             for number, host in enumerate(hosts.nodes)
         )
         await start_nodes(nursery, nodes)

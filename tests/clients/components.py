@@ -23,6 +23,7 @@ _FILES = {
     "busybox": ("/bin/busybox",),
     "compressors": ("/usr/bin/bzip2", "/usr/bin/xz", "/usr/bin/zstd"),
     "curl": ("/usr/bin/curl",),
+    "faketime": ("/usr/bin/faketime",),
     "nginx": ("/usr/sbin/nginx",),
     "umoci": ("/usr/bin/umoci",),
     "debootstrap": ("/usr/sbin/debootstrap",),

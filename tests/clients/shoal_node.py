@@ -20,6 +20,7 @@ from agent.content.digest import Digest
 from agent.content.errors import SourceError
 from agent.http.client import HttpClient
 from tests.clients.daemon import Daemon, open_daemon
+from tests.clients.moved_clock import clock_environment
 
 SHOAL = (sys.executable, "-m", "shoal")
 REGISTRY = "registry.example"
@@ -130,11 +131,12 @@ async def open_shoal(
     tracker_url: str = "",
     host: str = "127.0.0.1",
     namespace: str | None = None,
+    clock_file: str | None = None,
     **settings: str,
 ) -> AsyncIterator[ShoalNode]:
     """A node whose upstreams docker.io and REGISTRY are both at `upstream_url`. `directory` must have a short path (see
-    scratch). `settings` are keys with two underscores for the dot: `store__quota="1GB"`. Its command is `up` (with a
-    tracker inside) or `agent`."""
+    scratch). `clock_file`: the wall clock that it goes by (moved_clock.py). `settings` are keys with two underscores
+    for the dot: `store__quota="1GB"`. Its command is `up` (with a tracker inside) or `agent`."""
     directory.mkdir(parents=True, exist_ok=True)
     credentials = directory / "no-credentials.json"
     credentials.write_text("{}")
@@ -154,7 +156,11 @@ async def open_shoal(
     log = directory / "log"
     log.unlink(missing_ok=True)
     async with open_daemon(
-        [*SHOAL, command], log=log, ready=_UP, environment=_environment(values), namespace=namespace
+        [*SHOAL, command],
+        log=log,
+        ready=_UP,
+        environment=_environment(values, clock_file),
+        namespace=namespace,
     ) as daemon:
         found = await daemon.wait_log(_UP)
         yield ShoalNode(daemon, directory, found.group(1), int(found.group(2)))
@@ -162,18 +168,28 @@ async def open_shoal(
 
 @asynccontextmanager
 async def open_tracker(
-    log: Path, *, host: str = "127.0.0.1", namespace: str | None = None, **settings: str
+    log: Path,
+    *,
+    host: str = "127.0.0.1",
+    namespace: str | None = None,
+    clock_file: str | None = None,
+    **settings: str,
 ) -> AsyncIterator[ShoalTracker]:
-    """`settings` as for open_shoal."""
+    """`clock_file` and `settings` as for open_shoal."""
     values = {"tracker.listen": f"{host}:0"}
     values |= {key.replace("__", "."): value for key, value in settings.items()}
     log.unlink(missing_ok=True)
     async with open_daemon(
-        [*SHOAL, "tracker"], log=log, ready=_TRACKER_UP, environment=_environment(values), namespace=namespace
+        [*SHOAL, "tracker"],
+        log=log,
+        ready=_TRACKER_UP,
+        environment=_environment(values, clock_file),
+        namespace=namespace,
     ) as daemon:
         found = await daemon.wait_log(_TRACKER_UP)
         yield ShoalTracker(daemon, f"http://{found.group(1)}:{found.group(2)}", int(found.group(2)))
 
 
-def _environment(values: Mapping[str, str]) -> dict[str, str]:
-    return {f"SHOAL_{key.replace('.', '_').upper()}": value for key, value in values.items()}
+def _environment(values: Mapping[str, str], clock_file: str | None) -> dict[str, str]:
+    clock = clock_environment(clock_file) if clock_file is not None else {}
+    return clock | {f"SHOAL_{key.replace('.', '_').upper()}": value for key, value in values.items()}
