@@ -261,7 +261,7 @@ class Download:
                 self.fail(error)
         self.touch()
 
-    async def write(self, index: int, data: bytes | bytearray, expected: bytes | None) -> bytes:
+    async def write(self, index: int, data: bytes | bytearray | memoryview, expected: bytes | None) -> bytes:
         """One hop: check, write, hash. Raises ContentError, DiskError."""
         assert self.partial is not None
         hop = run_inline if len(data) <= INLINE_BYTES else self.services.hop

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from agent.node.download import Download
 
 _MAX_UNKNOWN_BYTES = 4 * 1024 * 1024
-_READER_BYTES = 1024 * 1024  # what a reader of the registry may have read ahead
 
 
 @dataclass(slots=True)
@@ -206,7 +205,7 @@ class RegistryReads:
                 read.next = read.stop
                 return
             begin, end = partial.map.span(first)[0], partial.map.span(read.stop - 1)[1]
-        buffered = _READER_BYTES + (0 if partial is None else partial.map.chunk_bytes)
+        buffered = _MAX_UNKNOWN_BYTES if partial is None else partial.map.chunk_bytes
         async with (
             download.services.in_flight.reads.taking(buffered),
             download.services.origin.open_content(
@@ -222,7 +221,7 @@ class RegistryReads:
             if download.session is None or not read.stop:
                 await self._take_unknown(read, reader)
             else:
-                await self._take(read, reader, b"")
+                await self._take(read, reader, memoryview(b""))
 
     def _first_missing(self, read: _Read) -> int:
         assert self._download.partial is not None
@@ -231,19 +230,20 @@ class RegistryReads:
     async def _take_unknown(self, read: _Read, reader: ContentReader) -> None:
         """Nobody knew the size: the registry tells it, by its answer or by where that ends."""
         download = self._download
-        ahead = b""
+        ahead = bytearray()
         if reader.total_size is None:
-            while piece := await reader.receive_some():
-                ahead += piece
-                if len(ahead) > _MAX_UNKNOWN_BYTES:
-                    raise SourceError(f"the registry does not say how large {download.digest} is")
+            ahead = bytearray(_MAX_UNKNOWN_BYTES + 1)
+            size = await _fill(reader, memoryview(ahead))
+            if size > _MAX_UNKNOWN_BYTES:
+                raise SourceError(f"the registry does not say how large {download.digest} is")
+            del ahead[size:]
         await download.begin(len(ahead) if reader.total_size is None else reader.total_size)
         assert download.session is not None
         read.stop = download.session.swarm.chunks.count
         self._mark(ChunkSet.full(read.stop))
-        await self._take(read, reader, ahead)
+        await self._take(read, reader, memoryview(ahead))
 
-    async def _take(self, read: _Read, reader: ContentReader, ahead: bytes) -> None:
+    async def _take(self, read: _Read, reader: ContentReader, ahead: memoryview) -> None:
         """Chunk by chunk to the end of what was asked for; of all there is, where the registry ignores ranges."""
         download = self._download
         assert download.partial is not None
@@ -253,23 +253,26 @@ class RegistryReads:
         if index < read.start:
             stop = chunks.count
             self._on_no_ranges(read, stop)
-        rest = memoryview(ahead)
+        buffer = memoryview(bytearray(min(chunks.chunk_bytes, chunks.size)))
         for number in range(index, stop):
-            buffer = bytearray(chunks.length(number))
-            filled = 0
-            while filled < len(buffer):
-                if not rest:
-                    rest = memoryview(await reader.receive_some())
-                    if not rest:
-                        raise SourceError(f"the registry's answer for {download.digest} ended early")
-                    await download.services.download_rate.take(len(rest))
-                count = min(len(rest), len(buffer) - filled)
-                buffer[filled : filled + count] = rest[:count]
-                rest, filled = rest[count:], filled + count
-                read.progress_bytes += count
-                self.progress_bytes += count
-            await self._keep(read, number, buffer)
+            chunk = buffer[: chunks.length(number)]
+            if ahead:
+                chunk, ahead = ahead[: len(chunk)], ahead[len(chunk) :]
+            else:
+                await self._receive(read, reader, chunk)
+            await self._keep(read, number, chunk)
             read.next = max(read.next, min(number + 1, read.stop))
+
+    async def _receive(self, read: _Read, reader: ContentReader, chunk: memoryview) -> None:
+        """All of it."""
+        while chunk:
+            count = await reader.receive_into(chunk)
+            if not count:
+                raise SourceError(f"the registry's answer for {self._download.digest} ended early")
+            await self._download.services.download_rate.take(count)
+            read.progress_bytes += count
+            self.progress_bytes += count
+            chunk = chunk[count:]
 
     def _on_no_ranges(self, read: _Read, count: int) -> None:
         """The registry sends all of the blob whatever is asked for: once is enough."""
@@ -279,7 +282,7 @@ class RegistryReads:
             if other is not read:
                 other.scope.cancel()
 
-    async def _keep(self, read: _Read, index: int, data: bytearray) -> None:
+    async def _keep(self, read: _Read, index: int, data: memoryview) -> None:
         download = self._download
         assert download.partial is not None
         assert download.session is not None
@@ -301,6 +304,14 @@ class RegistryReads:
             self.claims.append((index, chunk))
         session.perform(session.swarm.on_verified(index, chunk, None, now()))
         download.moved()
+
+
+async def _fill(reader: ContentReader, buffer: memoryview) -> int:
+    """How much came, to the end of the content or of the buffer."""
+    filled = 0
+    while filled < len(buffer) and (count := await reader.receive_into(buffer[filled:])):
+        filled += count
+    return filled
 
 
 def _report(read: _Read) -> LeaseReport:

@@ -53,7 +53,6 @@ class ContentReader:
         self._response_start = wanted.start
         self._opened = False
         self._finished = wanted.stop is not None and wanted.start >= wanted.stop
-        self._excess = False
         self._failures = 0
         self._last_failure_at = wanted.start
 
@@ -65,23 +64,25 @@ class ContentReader:
             except Transient as failure:
                 await self._pause(failure)
 
-    async def receive_some(self) -> bytes:
-        """The next bytes, b"" at the end. Raises Unauthorized, Throttled, NotFound, SourceError, ContentError."""
+    async def receive_into(self, buffer: memoryview) -> int:
+        """How many of the next bytes are in `buffer`, 0 at the end. Raises Unauthorized, Throttled, NotFound,
+        SourceError, ContentError.
+        """
         while not self._finished:
             try:
                 if self._response is None:
                     await self._connect()
                 if await self._at_end():
                     break
-                piece = await self._next_piece()
+                count = await self._next_piece(buffer)
             except Transient as failure:
                 await self._pause(failure)
                 continue
-            if piece:
-                return piece
+            if count:
+                return count
         self._finished = True
         await self.close()
-        return b""
+        return 0
 
     async def close(self) -> None:
         response, self._response = self._response, None
@@ -106,14 +107,14 @@ class ContentReader:
         self._response_start = self._position
 
     def _accept(self, response: OpenResponse) -> None:
-        coding = response.headers.get("content-encoding", "identity")
-        if coding.lower() not in ("", "identity"):
+        coding = response.headers.get("content-encoding") or "identity"
+        if coding.lower() != "identity":
             raise SourceError(
                 f"{response.host} sends {self._wanted.what} with a content coding that was not asked for"
             )
         self._skip_bytes = 0
         if response.status == 416:
-            self._check_total(unsatisfied_total(response.headers.get("content-range", "")))
+            self._check_total(unsatisfied_total(response.headers.get("content-range") or ""))
             raise Transient(
                 SourceError(f"{response.host} has no bytes of {self._wanted.what} from {self._position} on")
             )
@@ -129,7 +130,7 @@ class ContentReader:
             self.start = self._position = self._last_failure_at = 0
 
     def _accept_range(self, response: OpenResponse) -> None:
-        given = ContentRange.parse(response.headers.get("content-range", ""))
+        given = ContentRange.parse(response.headers.get("content-range") or "")
         length = response.content_length
         if (
             given is None
@@ -159,45 +160,35 @@ class ContentReader:
 
     async def _at_end(self) -> bool:
         """Whether everything was given out. Raises ContentError where the body goes on after the content's end."""
-        end = self._end
-        if self._excess:
-            raise self._too_long()
+        end, response = self._end, self._response
         if end is None or self._position < end:
             return False
-        response = self._response
         if response is not None and response.content_length is None and self._wanted.stop is None:
             try:
-                more = await response.receive_some()
+                has_more = await response.receive_into(memoryview(bytearray(1)))
             except Transient:
-                more = b""
-            if more:
+                has_more = 0
+            if has_more:
                 raise self._too_long()
         return True
 
-    async def _next_piece(self) -> bytes:
-        """May be empty: what came was known already, or the response ended and the next one carries on."""
-        response = self._response
+    async def _next_piece(self, buffer: memoryview) -> int:
+        """0: what came was known already, or the response ended and the next one carries on."""
+        response, end = self._response, self._end
         assert response is not None
-        piece = await response.receive_some()
-        if not piece:
+        if end is None and self._position >= self._wanted.cap_bytes:
+            raise self._too_long()
+        room = self._skip_bytes or (self._wanted.cap_bytes if end is None else end) - self._position
+        count = await response.receive_into(buffer[:room])
+        if not count:
             self._on_response_end(response)
             await self.close()
-            return b""
+            return 0
         if self._skip_bytes:
-            skipped = min(self._skip_bytes, len(piece))
-            self._skip_bytes -= skipped
-            piece = piece[skipped:]
-        end = self._end
-        room = (self._wanted.cap_bytes if end is None else end) - self._position
-        if len(piece) > room:
-            if end is None or (self._wanted.stop is None and not room):
-                raise self._too_long()
-            piece = piece[:room]
-            if self._wanted.stop is None:
-                # More than the content has: give out what is right, then say so.
-                self._excess = True
-        self._position += len(piece)
-        return piece
+            self._skip_bytes -= count
+            return 0
+        self._position += count
+        return count
 
     def _on_response_end(self, response: OpenResponse) -> None:
         """Raises Transient where the body ended early. A 206 may be shorter than asked for, but not tiny."""

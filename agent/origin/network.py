@@ -1,25 +1,18 @@
-"""How connections to registries are opened and read: httpcore's network backend, known here alone.
+"""How connections to registries are opened: whose address may be connected to.
 
-Three things differ from httpcore's own backend:
-- reads are 1 MiB, not httpcore's 64 KiB (its READ_NUM_BYTES): 1.1 instead of 3.6 CPU seconds a GiB. A stream may return
-  what it likes, so this needs no patching of httpcore;
-- where a registry sends us elsewhere, names are resolved here, each address is judged by address_rule, and the
-  connection is made to the address that was judged, so that a name cannot change its mind in between;
-- a stream can be broken off, so that an unfinished response ends at once, with every generator of httpx run to its end.
+Where a registry sends us elsewhere, names are resolved here, each address is judged by address_rule, and the
+connection is made to the address that was judged, so that a name cannot change its mind in between.
 """
 
-import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
-import httpcore
 import trio
 
 from agent.content.errors import SourceError
 from agent.origin.address_rule import AddressKind, kind_of, may_reach
 
-READ_BYTES = 1024 * 1024
 _ADDRESS_SECONDS = 4.0
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -42,107 +35,49 @@ class Whereabouts:
         return self.allow_private or may_reach(kind_of(address), self.kind)
 
 
-class OriginStream(httpcore.AsyncNetworkStream):
-    """A connection with large reads that can be broken off."""
-
-    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
-        self._inner = inner
-        self._broken_off = False
-
-    def break_off(self) -> None:
-        """Until the next request is written, reading fails at once: what is buffered can still be had."""
-        self._broken_off = True
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._broken_off:
-            raise httpcore.ReadError("broken off")
-        return await self._inner.read(max(max_bytes, READ_BYTES), timeout)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._broken_off = False
-        await self._inner.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        # httpcore closes under a shield; a TLS goodbye to a peer that does not read must not hold us there.
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            await self._inner.aclose()
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        return OriginStream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
+class Network(Protocol):
+    async def connect(self, host: str, port: int) -> trio.SocketStream:
+        """Raises OSError; SourceError where it must not be connected to."""
+        ...
 
 
-class HomeNetwork(httpcore.AsyncNetworkBackend):
+class HomeNetwork:
     """Connects to the registry itself, wherever the configuration says it is, and notes where that was."""
 
     def __init__(self, whereabouts: Whereabouts, resolve: Resolve | None = None) -> None:
         self._whereabouts = whereabouts
         self._resolve = resolve
-        self._inner = httpcore.TrioBackend()
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    async def connect(self, host: str, port: int) -> trio.SocketStream:
         target = host if self._resolve is None else (await _addresses(self._resolve, host, port))[0]
-        stream = await self._inner.connect_tcp(target, port, timeout, local_address, socket_options)
-        self._whereabouts.kind = kind_of(str(stream.get_extra_info("server_addr")[0]))
-        return OriginStream(stream)
-
-    async def sleep(self, seconds: float) -> None:
-        await trio.sleep(seconds)
+        stream = await trio.open_tcp_stream(target, port)
+        self._whereabouts.kind = kind_of(str(stream.socket.getpeername()[0]))
+        return stream
 
 
-class AwayNetwork(httpcore.AsyncNetworkBackend):
+class AwayNetwork:
     """Connects to where the registry sends us: only to addresses that it may send us to."""
 
     def __init__(self, whereabouts: Whereabouts, resolve: Resolve) -> None:
         self._whereabouts = whereabouts
         self._resolve = resolve
-        self._inner = httpcore.TrioBackend()
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    async def connect(self, host: str, port: int) -> trio.SocketStream:
         addresses = await _addresses(self._resolve, host, port)
         allowed = [address for address in addresses if self._whereabouts.may_send_to(address)]
         if not allowed:
             raise SourceError(f"sends us to {host}, which is at a {kind_of(addresses[0]).value} address")
-        limit = _ADDRESS_SECONDS if timeout is None else min(timeout, _ADDRESS_SECONDS)
         for address in allowed[:-1]:
-            try:
-                return OriginStream(
-                    await self._inner.connect_tcp(address, port, limit, local_address, socket_options)
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-        return OriginStream(
-            await self._inner.connect_tcp(allowed[-1], port, timeout, local_address, socket_options)
-        )
-
-    async def sleep(self, seconds: float) -> None:
-        await trio.sleep(seconds)
+            with trio.move_on_after(_ADDRESS_SECONDS):
+                try:
+                    return await trio.open_tcp_stream(address, port)
+                except OSError:
+                    continue
+        return await trio.open_tcp_stream(allowed[-1], port)
 
 
 async def _addresses(resolve: Resolve, host: str, port: int) -> list[str]:
-    try:
-        addresses = await resolve(host, port)
-    except OSError as error:
-        raise httpcore.ConnectError(f"cannot resolve {host}: {error.strerror or error}") from None
+    addresses = await resolve(host, port)
     if not addresses:
-        raise httpcore.ConnectError(f"{host} has no address")
+        raise OSError(f"{host} has no address")
     return addresses

@@ -219,5 +219,5 @@ def _parse_digest(text: str | None) -> Digest | None:
 
 
 def _media_type(response: OpenResponse) -> str | None:
-    text = str(response.headers.get("content-type", "")).split(";")[0].strip().lower()
+    text = (response.headers.get("content-type") or "").split(";")[0].strip().lower()
     return text[:_MAX_MEDIA_TYPE_CHARACTERS] or None

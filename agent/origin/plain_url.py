@@ -1,7 +1,7 @@
 """Whether a URL that a registry gave is one that every parser reads alike. PURE.
 
-The rules are decided on what `urllib` reads, the connection is made to what httpx reads. A URL on which two parsers may
-differ (backslashes, control characters, user information, odd hosts) is refused, so that there is no gap between both.
+The rules are decided on what `urllib` reads, and other parsers read the URL on its way. One on which two parsers may
+differ (backslashes, control characters, user information, odd hosts) is refused, so that there is no gap between them.
 """
 
 import ipaddress

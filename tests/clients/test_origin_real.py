@@ -13,6 +13,7 @@ from agent.content.reference import Repository
 from agent.origin.credentials import CredentialStore
 from agent.origin.origin import Origin, open_origin
 from agent.origin.upstream import Upstream
+from tests.agent.origin.reading import receive
 from tests.clients.registry import HTPASSWD_PASSWORD, HTPASSWD_USER, Registry, basic_auth, open_registry
 from tests.clients.skopeo import Skopeo
 from tests.clients.token_server import SERVICE, open_token_server
@@ -46,7 +47,7 @@ async def read(
     async with origin.open_content(repository, digest, start=start, stop=stop) as reader:
         assert reader.start == start
         parts = []
-        while part := await reader.receive_some():
+        while part := await receive(reader):
             parts.append(part)
         return b"".join(parts)
 

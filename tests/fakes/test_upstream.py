@@ -15,6 +15,7 @@ from agent.content.digest import Digest
 from agent.content.reference import Repository
 from agent.origin.origin import open_origin
 from agent.origin.upstream import Upstream
+from tests.agent.origin.reading import receive
 from tests.fakes.images import Layer, make_image, random_layer
 from tests.fakes.publish import push_image
 from tests.fakes.upstream import FakeUpstream, open_upstream
@@ -31,7 +32,7 @@ async def read_blob(upstream: FakeUpstream, digest: Digest) -> bytes:
         origin.open_content(repository, digest) as reader,
     ):
         parts = []
-        while part := await reader.receive_some():
+        while part := await receive(reader):
             parts.append(part)
         return b"".join(parts)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from agent.content.errors import ShoalError
 from agent.origin.origin import open_origin
-from tests.agent.origin.reading import app, options, upstreams_of
+from tests.agent.origin.reading import app, options, receive, upstreams_of
 from tests.fakes.upstream import Fault, open_upstream
 
 SIZE = 700_000
@@ -47,7 +47,7 @@ async def read_with(
                     app(upstream), digest, start=start, stop=stop, size=size
                 ) as reader:
                     assert reader.start in (0, start)
-                    while piece := await reader.receive_some():
+                    while piece := await receive(reader):
                         received += piece
                         assert CONTENT[reader.start : stop].startswith(received)
                     assert received == CONTENT[reader.start : stop]

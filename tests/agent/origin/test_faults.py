@@ -5,7 +5,7 @@ import pytest
 from agent.content.digest import Digest
 from agent.content.errors import ContentError, ShoalError, SourceError, Throttled
 from agent.origin.origin import open_origin
-from tests.agent.origin.reading import app, options, read_all, upstreams_of
+from tests.agent.origin.reading import app, options, read_all, receive, upstreams_of
 from tests.fakes.upstream import FakeUpstream, Fault, open_upstream
 
 LAYER = b"".join(Digest.of(bytes([n % 256, n // 256])).hex.encode() for n in range(16 * 1024))
@@ -182,7 +182,7 @@ async def test_an_endless_body_is_broken_off_after_its_size(autojump_clock: obje
         async with open_origin(upstreams_of(upstream), None, options()) as origin:
             with pytest.raises(ContentError, match="more bytes"):
                 async with origin.open_content(app(upstream), digest, size=SIZE) as reader:
-                    while part := await reader.receive_some():
+                    while part := await receive(reader):
                         received += len(part)
         assert received == SIZE
 

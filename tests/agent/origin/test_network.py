@@ -14,27 +14,25 @@ from cryptography.x509.oid import NameOID
 
 from agent.content.errors import InputError, SourceError
 from agent.origin.address_rule import AddressKind
-from agent.origin.network import READ_BYTES, AwayNetwork, HomeNetwork, Whereabouts
+from agent.origin.network import AwayNetwork, HomeNetwork, Whereabouts
 from agent.origin.origin import open_origin
 from agent.origin.upstream import Upstream
-from tests.agent.origin.reading import app, options, read_all, upstreams_of
+from tests.agent.origin.reading import app, options, read_all, receive, upstreams_of
 from tests.fakes.upstream import Fault, open_upstream
 
 LAYER = bytes(8 * 1024 * 1024)
 
 
-async def test_a_body_is_read_in_pieces_far_larger_than_httpcore_s_own() -> None:
-    """Notices when httpx or httpcore begin to cut what our stream returns into pieces of 64 KiB."""
+async def test_a_body_is_read_in_pieces_as_large_as_what_has_come() -> None:
     async with open_upstream() as upstream, open_origin(upstreams_of(upstream)) as origin:
         digest = upstream.shelf.add_blob(LAYER)
         async with origin.open_content(app(upstream), digest) as reader:
             pieces = []
-            while piece := await reader.receive_some():
+            while piece := await receive(reader):
                 pieces.append(len(piece))
                 await trio.sleep(0.002)  # the sender gets ahead
         assert sum(pieces) == len(LAYER)
         assert max(pieces) > 256 * 1024
-        assert max(pieces) <= READ_BYTES + 64 * 1024
 
 
 async def test_connections_to_one_registry_are_limited() -> None:
@@ -51,9 +49,7 @@ async def test_connections_to_one_registry_are_limited() -> None:
 async def test_a_registry_on_loopback_is_known_to_be_there() -> None:
     whereabouts = Whereabouts()
     async with open_upstream() as upstream:
-        stream = await HomeNetwork(whereabouts).connect_tcp(
-            "127.0.0.1", int(upstream.host.rpartition(":")[2])
-        )
+        stream = await HomeNetwork(whereabouts).connect("127.0.0.1", int(upstream.host.rpartition(":")[2]))
         await stream.aclose()
     assert whereabouts.kind is AddressKind.LOOPBACK
 
@@ -66,7 +62,7 @@ async def test_a_name_that_resolves_inward_is_not_connected_to() -> None:
 
         away = AwayNetwork(Whereabouts(AddressKind.PUBLIC), inward)
         with pytest.raises(SourceError, match=r"sends us to cdn\.test, which is at a .* address"):
-            await away.connect_tcp("cdn.test", 1)
+            await away.connect("cdn.test", 1)
 
 
 async def test_of_several_addresses_only_allowed_ones_are_tried() -> None:
@@ -75,8 +71,8 @@ async def test_of_several_addresses_only_allowed_ones_are_tried() -> None:
 
     async with open_upstream() as upstream:
         away = AwayNetwork(Whereabouts(AddressKind.LOOPBACK), both)
-        stream = await away.connect_tcp("cdn.test", int(upstream.host.rpartition(":")[2]))
-        assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
+        stream = await away.connect("cdn.test", int(upstream.host.rpartition(":")[2]))
+        assert stream.socket.getpeername()[0] == "127.0.0.1"
         await stream.aclose()
 
 
@@ -167,7 +163,7 @@ async def test_a_private_authority_is_trusted_where_its_file_is_configured(
         async with open_origin([trusting], None, options()) as origin:
             assert (await origin.get_manifest(app(upstream), "latest")).body == image.body
             async with origin.open_content(app(upstream), image.layer_digests[0]) as reader:
-                assert await reader.receive_some()
+                assert await receive(reader)
         async with open_origin(upstreams_of(upstream), None, options()) as origin:
             with pytest.raises(SourceError, match="its certificate is not trusted"):
                 await origin.get_manifest(app(upstream), "latest")

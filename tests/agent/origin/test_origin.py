@@ -11,7 +11,7 @@ from agent.content.media_types import DOCKER_MANIFEST
 from agent.content.reference import Repository
 from agent.origin.origin import open_origin
 from agent.origin.upstream import Upstream
-from tests.agent.origin.reading import app, options, read_all, upstreams_of
+from tests.agent.origin.reading import app, options, read_all, receive, upstreams_of
 from tests.fakes.upstream import Fault, open_upstream
 
 LAYER = bytes(range(256)) * 4096
@@ -80,8 +80,8 @@ async def test_a_reader_tells_the_total_size_and_its_start() -> None:
         upstream.supports_ranges = False
         async with origin.open_content(app(upstream), digest, start=10, stop=20) as reader:
             assert (reader.start, reader.total_size) == (0, len(LAYER))
-            assert await reader.receive_some() == LAYER[:20]
-            assert await reader.receive_some() == b""
+            assert await receive(reader) == LAYER[:20]
+            assert await receive(reader) == b""
 
 
 async def test_a_reader_left_early_leaves_nothing_behind() -> None:
@@ -89,9 +89,9 @@ async def test_a_reader_left_early_leaves_nothing_behind() -> None:
         digest = upstream.shelf.add_blob(LAYER * 16)
         for _ in range(30):
             async with origin.open_content(app(upstream), digest) as reader:
-                assert await reader.receive_some()
+                assert await receive(reader)
         async with origin.open_content(app(upstream), digest, stop=100) as reader:
-            await reader.receive_some()
+            await receive(reader)
 
 
 async def test_what_is_missing_is_not_found_and_named() -> None:
