@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from builder.build import BuildOutcome, Surroundings
     from builder.execution.step_failure import StepFailed
 
+_MISSING_FILE = re.compile(r"(\"/[^\"\n]{0,4096}\": not found)")
 _GRANTS = ("network.host", "security.insecure")
 
 
@@ -248,10 +250,16 @@ def _end_check(dockerfile: Dockerfile, warnings: Sequence[Warning]) -> NoReturn:
 def _end_failed(failure: "StepFailed", read: Sequence[Dockerfile]) -> NoReturn:
     """The command's last words and the line of the Dockerfile first, then what is told of every failure."""
     if read:
-        click.echo(redact(failure.report(read[0].lines, read[0].name)), err=True)
-    click.echo(f"shoal: {redact(str(failure))}", err=True)
+        click.echo(_shown(failure.report(read[0].lines, read[0].name)), err=True)
+    click.echo(f"shoal: {_shown(str(failure))}", err=True)
     cause = failure.cause
     sys.exit(exit_code_of(cause) if isinstance(cause, ShoalError) else FAILURE)
+
+
+def _shown(text: str) -> str:
+    """Without what looks like a secret; a file that is called `secret` and is not there is none."""
+    parts = _MISSING_FILE.split(text)
+    return "".join(part if _MISSING_FILE.fullmatch(part) else redact(part) for part in parts)
 
 
 def _tell_warnings(warnings: Sequence[Warning], dockerfile: Dockerfile) -> None:

@@ -82,11 +82,13 @@ def parse_secrets(texts: Iterable[str], environment: Mapping[str, str]) -> dict[
         if not name:
             raise InputError(f"--secret {text[:100]!r}: expected id=NAME,src=FILE or id=NAME,env=VARIABLE")
         variable = fields.get("env") or (name if source is None and name in environment else None)
+        if source is not None and "env" in fields:
+            raise InputError(f"--secret id={name}: either a file (src) or a variable (env), not both")
         if fields.get("type") == "env" and source is not None:
             variable, source = source, None
         if variable is not None:
             if variable not in environment:
-                raise InputError(f"secret {name}: the variable {variable} is not set")
+                raise InputError(f"the variable {variable} is not set, for --secret id={name}")
             secrets[name] = os.fsencode(environment[variable])
         else:
             secrets[name] = _secret_file(name, Path(source or name))
@@ -98,9 +100,9 @@ def _secret_file(name: str, path: Path) -> bytes:
         with path.open("rb") as file:
             body = file.read(MAX_SECRET_BYTES + 1)
     except OSError as error:
-        raise InputError(f"secret {name}: cannot read {path}: {error.strerror}") from None
+        raise InputError(f"cannot read {path} ({error.strerror}), for --secret id={name}") from None
     if len(body) > MAX_SECRET_BYTES:
-        raise InputError(f"secret {name}: {path} has more than {MAX_SECRET_BYTES} bytes")
+        raise InputError(f"{path} has more than {MAX_SECRET_BYTES} bytes, for --secret id={name}")
     return body
 
 
@@ -166,6 +168,6 @@ def _fields(text: str, flag: str, known: set[str]) -> dict[str, str]:
     for field_text in row:
         key, equals, value = field_text.partition("=")
         if not equals or key not in known:
-            raise InputError(f"--{flag}: {field_text[:100]!r} is none of {', '.join(sorted(known))}")
+            raise InputError(f"--{flag} takes {'=..., '.join(sorted(known))}=..., not {key[:100]!r}")
         fields[key] = value
     return fields

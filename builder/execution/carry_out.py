@@ -11,6 +11,7 @@ from builder.execution.blocking import held_in_threads
 from builder.execution.full_disk import full_disk_hint
 from builder.execution.inputs import Inputs
 from builder.execution.run_mounts import open_mounts
+from builder.execution.secret_mask import SecretMask
 from builder.execution.step_failure import LastLines, StepFailed
 from builder.execution.workshop import Workshop
 from builder.layers.copying import CopySource, copy_into, make_directory
@@ -18,7 +19,7 @@ from builder.layers.recipes import Recipe
 from builder.layers.snapshots import WorkingTree
 from builder.plan.cache_keys import is_independent
 from builder.plan.layer import Chain, Layer
-from builder.plan.steps import ContextSource, CopyOperation, MakeDirectory, RunOperation, Step
+from builder.plan.steps import ContextSource, CopyOperation, MakeDirectory, RunOperation, SecretMount, Step
 from builder.progress.events import Stream, Task
 from builder.run.container import run_container
 from builder.run.request import ContainerRequest
@@ -53,10 +54,16 @@ async def _run(
     shop: Workshop, inputs: Inputs, step: Step, operation: RunOperation, tree: WorkingTree, task: Task
 ) -> None:
     last = LastLines()
+    keys = [mount.key for mount in operation.mounts if isinstance(mount, SecretMount)]
+    mask = SecretMask(shop.secrets[key] for key in keys if key in shop.secrets)
+
+    def show(stream: Stream, data: bytes) -> None:
+        if data:
+            shop.reporter.output(task, stream, data)
+            last.feed(stream, data)
 
     def on_output(stream: Stream, data: bytes) -> None:
-        shop.reporter.output(task, stream, data)
-        last.feed(stream, data)
+        show(stream, mask.feed(stream, data))
 
     async with open_mounts(shop, inputs, operation.mounts) as opened:
         request = ContainerRequest(
@@ -70,6 +77,8 @@ async def _run(
             platform=step.platform,
         )
         status = await run_container(request, on_output)
+    for stream, data in mask.end():
+        show(stream, data)
     if status != 0:
         words = " ".join(operation.arguments)
         problem = f'process "{words}" did not complete successfully: exit code: {status}'

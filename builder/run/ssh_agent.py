@@ -92,7 +92,9 @@ def load_key(path: Path) -> AgentKey:
         raise InputError(
             f"the ssh key {path} has a passphrase: add it to an agent (ssh-add) and give that"
         ) from None
-    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+    except OSError as error:
+        raise InputError(f"cannot read the ssh key {path}: {error.strerror}") from None
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise InputError(f"{path} is no private ssh key: {error}") from error
     if not isinstance(private, _PrivateKey):
         raise InputError(f"the ssh key {path} is of a kind that is not supported: take ed25519, ecdsa or rsa")

@@ -22,6 +22,7 @@ from builder.build import Surroundings, build, check
 from builder.cache.cluster import Trust
 from builder.execution.step_failure import StepFailed
 from builder.progress.events import Ended, Event
+from builder.progress.events import Output as Shown
 from builder.progress.plain import PlainView
 from builder.request import BuildRequest, Output
 from tests.builder.building import AMD64, Told, build_in, nothing_to_pull, put_image, surroundings
@@ -332,3 +333,21 @@ async def test_what_is_made_of_secrets_is_found_by_others_by_its_content_alone(
         told[name] = _told(store) - before
     # a record and a layer by definition and by content for each of two steps; of the copy by content
     assert told == {"plain": 8, "secret": 2}
+
+
+@pytest.mark.real("runc", "busybox")
+@pytest.mark.slow
+async def test_a_secret_that_is_printed_is_not_shown(tmp_path: Path, store: Store) -> None:
+    put_image(store, "base:1", files={"bin/sh": Path("/bin/busybox").read_bytes()})
+    run = "RUN --mount=type=secret,id=s --mount=type=secret,id=e,env=E"
+    dockerfile = (
+        f"FROM base:1\n{run} echo seen $(cat /run/secrets/s) $E; printf $E; cat /run/secrets/s >&2; exit 3\n"
+    )
+    view = Told()
+    with pytest.raises(StepFailed) as failed:
+        await build_in(tmp_path, store, dockerfile, view, secrets={"s": b"hunter2\n", "e": b"swordfish"})
+    assert b"".join(one.data for one in view.events if isinstance(one, Shown)).count(b"***") == 4
+    for told in (str(view.events), str(failed.value), failed.value.report([], "")):
+        assert "hunter2" not in told
+        assert "swordfish" not in told
+    assert "seen *** ***" in failed.value.output

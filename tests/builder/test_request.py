@@ -39,7 +39,9 @@ def test_secrets_come_from_files_and_variables(tmp_path: Path) -> None:
     [
         ("id=a,src=/nowhere", "cannot read /nowhere"),
         ("id=a,env=NOTHING", "NOTHING is not set"),
-        ("id=a,colour=red", "colour=red"),
+        ("id=a,colour=red", "not 'colour'"),
+        ("nope", "--secret takes env=.*, type=..., not 'nope'"),
+        ("id=a,src=x,env=y", "not both"),
         ("type=file", "expected id=NAME"),
     ],
 )
