@@ -66,7 +66,7 @@ def test_an_ssh_agent_is_found_by_variable_or_path(scratch: Path) -> None:
         }
     with pytest.raises(InputError, match="SSH_AUTH_SOCK is not set"):
         parse_ssh(["default"], {})
-    with pytest.raises(InputError, match="is no private ssh key"):
+    with pytest.raises(InputError, match="cannot read the ssh key"):
         parse_ssh([f"default={scratch}"], {})
 
 

@@ -105,7 +105,7 @@ def test_a_file_that_is_no_key_or_has_a_passphrase_is_an_error(tmp_path: Path) -
     (tmp_path / "none").write_text("hello")
     with pytest.raises(InputError, match="no private ssh key"):
         load_key(tmp_path / "none")
-    with pytest.raises(InputError, match="no private ssh key"):
+    with pytest.raises(InputError, match="cannot read the ssh key"):
         load_key(tmp_path / "missing")
     with pytest.raises(InputError, match=r"passphrase: add it to an agent"):
         load_key(make_key(tmp_path, "ed25519", "256", "secret"))
