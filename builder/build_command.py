@@ -237,13 +237,17 @@ async def _build(settings: Settings, store: Store, flags: _Flags, request: Build
     if failure is not None:
         raise failure
     assert outcome is not None
-    _tell_warnings(outcome.warnings, read[0])
+    if outcome.warnings and not flags.quiet and flags.progress not in ("quiet", "rawjson"):
+        from builder.execution.told_warnings import behind_build
+
+        click.echo(behind_build(outcome.warnings), err=True)
     return outcome
 
 
 def _end_check(dockerfile: Dockerfile, warnings: Sequence[Warning]) -> NoReturn:
-    _tell_warnings(warnings, dockerfile)
-    click.echo(f"Check complete, {len(warnings) or 'no'} warnings found.", err=True)
+    from builder.execution.told_warnings import of_check
+
+    click.echo(of_check(warnings, dockerfile))
     sys.exit(FAILURE if warnings else 0)
 
 
@@ -260,11 +264,6 @@ def _shown(text: str) -> str:
     """Without what looks like a secret; a file that is called `secret` and is not there is none."""
     parts = _MISSING_FILE.split(text)
     return "".join(part if _MISSING_FILE.fullmatch(part) else redact(part) for part in parts)
-
-
-def _tell_warnings(warnings: Sequence[Warning], dockerfile: Dockerfile) -> None:
-    for one in warnings:
-        click.echo(f"shoal: warning: {dockerfile.name}:{one.place.line}: {one.rule}: {one.message}", err=True)
 
 
 def _tell_outcome(flags: _Flags, outcome: "BuildOutcome") -> None:

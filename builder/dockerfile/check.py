@@ -10,7 +10,7 @@ from builder.dockerfile.failure import DockerfileError, Malformed, did_you_mean,
 from builder.dockerfile.instructions import Dockerfile, Warning
 
 # BuildKit's rules that speak only where they are asked to.
-EXPERIMENTAL = frozenset({"CopyIgnoredFile", "InvalidDefinitionDescription"})
+EXPERIMENTAL = frozenset({"InvalidDefinitionDescription"})
 _OPTIONS = ("skip", "error", "experimental")
 _TRUE = ("1", "t", "true")
 _FALSE = ("0", "f", "false")

@@ -46,6 +46,7 @@ async def plan_build(
         hosts=request.hosts,
         platform_given=bool(request.platforms),
         many_platforms=len(request.platforms) > 1,
+        ignore=read.contexts[None].ignore,
     )
     images: dict[ImageRequest, BaseImage] = {}
     while isinstance(plan := make_plan(read.dockerfile, options, images), Wanted):

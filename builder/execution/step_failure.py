@@ -35,9 +35,14 @@ class StepFailed(ShoalError):
         text = []
         if self.output:
             text += ["------", f" > {self.title}:", *self.output, "------"]
-        if 1 <= self.line <= len(lines):
-            text += [f"{name}:{self.line}", "-" * 20, *_excerpt(lines, self.line), "-" * 20]
-        return "\n".join(text)
+        return "\n".join([*text, *place_lines(lines, name, self.line)])
+
+
+def place_lines(lines: Sequence[str], name: str, line: int) -> list[str]:
+    """A line of the Dockerfile called `name`, and those around it; nothing of a line that it does not have."""
+    if not 1 <= line <= len(lines):
+        return []
+    return [f"{name}:{line}", "-" * 20, *_excerpt(lines, line), "-" * 20]
 
 
 class LastLines:

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from agent.content.digest import Digest
 from agent.content.errors import InputError
 from builder.dockerfile.instructions import Add, Copy, HereDocument
+from builder.dockerfile.lint import ignored_sources
 from builder.dockerfile.words import expand_document
 from builder.plan.git_reference import parse_git_reference
 from builder.plan.stage_work import StageWork, clean
@@ -35,6 +36,10 @@ def copy(work: StageWork, instruction: Copy) -> None:
             f"--chown={owner}: what --link makes knows no names, whatever it is put upon; use numbers"
         )
     sources = _Sources(work, instruction, words)
+    keyword = "ADD" if isinstance(instruction, Add) else "COPY"
+    if not instruction.from_:
+        paths = [_path(path, parents=False) for path in sources.paths]
+        work.plan.warnings += ignored_sources(keyword, paths, work.plan.options.ignore, place)
     operation = CopyOperation(
         source=work.file_source(instruction.from_ or None, place),
         paths=sources.paths,
@@ -53,7 +58,6 @@ def copy(work: StageWork, instruction: Copy) -> None:
     step = work.add_step(work.shown(instruction), place.line, operation)
     shown = [*_shown_flags(instruction, owner, mode), *words]
     shown += [f"<<{document.name}" for document in instruction.documents]
-    keyword = "ADD" if isinstance(instruction, Add) else "COPY"
     work.image.tell(f"{keyword} {' '.join((*shown, destination))} # buildkit", step)
 
 

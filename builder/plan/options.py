@@ -8,6 +8,7 @@ from agent.content.errors import InputError
 from agent.content.image_config import ImageConfig
 from agent.content.platform import Platform
 from agent.content.reference import Reference
+from builder.dockerfile.ignore import IgnorePatterns
 from builder.plan.layer import Chain
 from builder.plan.steps import ContextSource
 
@@ -51,6 +52,7 @@ class PlanOptions:
 
     contexts: by name, as the user gave it. platform_given: somebody asked for it, so the image says so even where its
     base is another one's. many_platforms: titles tell which. build_args: proxies among them. hosts: name and address.
+    ignore: of the main context, for warnings.
     """
 
     platform: Platform
@@ -65,6 +67,7 @@ class PlanOptions:
     hosts: tuple[tuple[str, str], ...] = ()
     platform_given: bool = False
     many_platforms: bool = False
+    ignore: IgnorePatterns = field(default_factory=IgnorePatterns)
 
     def context(self, name: str) -> NamedContext | None:
         """BuildKit's dockerui/namedcontext.go: names are compared as familiar ones, without `:latest`."""

@@ -232,6 +232,11 @@ async def test_a_check_plans_and_makes_nothing(tmp_path: Path, store: Store) -> 
     (tmp_path / "Dockerfile").write_text("from base:1\nLABEL a=b\nRUN true\n")
     _, warnings = await check(BuildRequest(str(tmp_path)), surroundings(store, tmp_path), Told())
     assert [one.rule for one in warnings] == ["ConsistentInstructionCasing"]
+    (tmp_path / ".dockerignore").write_text("left-out\n")
+    dockerfile = "FROM base:1\nCOPY left-out* /x\nCOPY ./left-out /x\nCOPY --from=base:1 left-out /x\n"
+    (tmp_path / "Dockerfile").write_text(dockerfile)
+    _, warnings = await check(BuildRequest(str(tmp_path)), surroundings(store, tmp_path), Told())
+    assert [(one.rule, one.place.line) for one in warnings] == [("CopyIgnoredFile", 3)]
     assert list((tmp_path / "data/build/snapshots/chains").iterdir()) == []
 
 

@@ -1,0 +1,41 @@
+"""Warnings as BuildKit's clients show them: one line each behind a build, at length where they were
+asked for. PURE.
+"""
+
+import re
+from collections.abc import Sequence
+
+from builder.dockerfile.instructions import Dockerfile, Warning
+from builder.execution.step_failure import place_lines
+
+_RULES = "https://docs.docker.com/go/dockerfile/rule"
+_WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WITHOUT_PAGE = ("UnusedBuildArgs",)
+
+
+def behind_build(warnings: Sequence[Warning]) -> str:
+    """ "" where there is none."""
+    if not warnings:
+        return ""
+    head = "1 warning found" if len(warnings) == 1 else f"{len(warnings)} warnings found"
+    lines = [f" - {one.rule}: {one.message} (line {one.place.line})" for one in warnings]
+    return "\n".join(["", f" {head} (--check shows more):", *lines])
+
+
+def of_check(warnings: Sequence[Warning], dockerfile: Dockerfile) -> str:
+    match len(warnings):
+        case 0:
+            return "Check complete, no warnings found."
+        case 1:
+            head = "Check complete, 1 warning has been found!"
+        case count:
+            head = f"Check complete, {count} warnings have been found!"
+    return "\n".join([head, *(line for one in warnings for line in _at_length(one, dockerfile))])
+
+
+def _at_length(warning: Warning, dockerfile: Dockerfile) -> list[str]:
+    page = (
+        "" if warning.rule in _WITHOUT_PAGE else f" - {_RULES}/{_WORD_START.sub('-', warning.rule).lower()}/"
+    )
+    where = place_lines(dockerfile.lines, dockerfile.name, warning.place.line)
+    return ["", f"WARNING: {warning.rule}{page}", warning.message, *where]
