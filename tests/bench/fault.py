@@ -151,7 +151,7 @@ async def clocks_jump(stage: Stage) -> None:
     for turn in (1, -1, 0):
         for number, clock in enumerate(sorted(stage.root.glob("*.clock"))):
             move_clock(clock, turn * (_DAY_SECONDS if number % 2 else -_DAY_SECONDS))
-        await trio.sleep(_AWAY_SECONDS / 2)
+        await trio.sleep(_AWAY_SECONDS * 2 / 3)
 
 
 def little_disk(root: Path) -> None:

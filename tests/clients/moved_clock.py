@@ -16,7 +16,7 @@ def new_clock(file: Path) -> str:
 
 
 def move_clock(file: Path, seconds: int) -> None:
-    """So far off the true time are the processes from now on that go by this file."""
+    """So far off the true time are, within a second, the processes that go by this file."""
     new = file.with_suffix(".new")
     new.write_text(f"{seconds:+d}\n")
     new.replace(file)
@@ -27,7 +27,7 @@ def clock_environment(file: str) -> dict[str, str]:
     return {
         "LD_PRELOAD": str(next(Path("/usr/lib").glob(_LIBRARIES))),
         "FAKETIME_TIMESTAMP_FILE": file,
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "NO_FAKE_STAT": "1",
     }
