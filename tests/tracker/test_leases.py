@@ -219,6 +219,37 @@ def test_a_slow_holder_says_nothing_of_the_registry() -> None:
     assert lease_times([1.0, 10.0] * 8).blob(BLOB).limit == BLOB_START + 8
 
 
+def test_all_layers_together_are_read_by_as_many_as_each_of_them_needs() -> None:
+    limits = lease_times([1.0] * 6 + [8.0] * 60)
+    assert limits.blob(BLOB).limit == 2
+    assert limits.registry(REGISTRY).limit == 8
+
+
+def test_a_lease_whose_holder_got_everything_from_elsewhere_says_nothing_of_the_registry(
+    tracker: Tracker,
+) -> None:
+    holder, others = FakeNode(1), [FakeNode(n) for n in range(2, 6)]
+    holder.call(tracker, 0)
+    for node in others:
+        node.call(tracker, 0.01)
+    holder.complete = True
+    holder.call(tracker, 0.02)
+    budget = tracker.directory.budget
+    assert not budget.blob(BLOB).fastest
+    assert not budget.registry(REGISTRY).fastest
+
+
+def test_what_is_read_of_a_small_blob_counts_by_its_bytes(tracker: Tracker) -> None:
+    """Taken for a whole chunk in as short a time, it would make every lease after it look slow."""
+    holder, others = FakeNode(1, size=None), [FakeNode(n, size=None) for n in range(2, 6)]
+    for node in (holder, *others):
+        node.call(tracker, 0)
+    (lease,) = holder.leases
+    holder.size, holder.next[lease] = 1500, 1
+    holder.call(tracker, 0.03)
+    assert list(tracker.directory.budget.registry(REGISTRY).fastest) == [1500]
+
+
 def test_a_starving_node_races_a_stuck_lease_once(tracker: Tracker) -> None:
     stuck = FakeNode(1, leases_wanted=4)
     hungry = [FakeNode(2, starving=True), FakeNode(3, starving=True)]

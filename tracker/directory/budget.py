@@ -23,7 +23,10 @@ _BLOB_MOST = 64.0
 _REGISTRY_MOST = 256.0
 _SMALL_LEASE_BYTES = 256 * 1024
 _SMALL_LEASE_WEIGHT = 0.25
-_LEAST_WHILE_OTHERS_WAIT = 2.0  # one under way while the next is handed out
+_BLOB_LEAST = 2.0  # while others wait: one under way while the next is handed out
+_REGISTRY_LEAST = (
+    8.0  # its blobs' own limits do the rest: 32 nodes, 4 layers: with 2 1.6 times the bound, with 8 1.2
+)
 _GROW_ABOVE = 0.6
 _SHRINK_BELOW = 0.3  # not above: a holder busy with its neighbours takes up to three times as long
 _LAST_FEW = 4
@@ -50,6 +53,7 @@ class _Fastest:
 @dataclass(slots=True)
 class _Limit:
     limit: float
+    least: float
     most: float
     running: float = 0.0
     fastest: dict[int, "_Fastest"] = field(default_factory=dict)  # of each size in bytes
@@ -73,7 +77,7 @@ class _Limit:
         if share >= _GROW_ABOVE:
             self.limit = min(self.limit + 1, self.most)
         elif max(self.last) < _SHRINK_BELOW:
-            self.limit = max(self.limit - 0.5, _LEAST_WHILE_OTHERS_WAIT)
+            self.limit = max(self.limit - 0.5, self.least)
 
     def halve(self) -> None:
         self.limit = max(self.limit / 2, 1.0)
@@ -135,11 +139,11 @@ class Budget:
     def blob(self, blob: Digest) -> _Limit:
         limit = self._blobs.get(blob)
         if limit is None:
-            limit = self._blobs[blob] = _Limit(BLOB_START, _BLOB_MOST)
+            limit = self._blobs[blob] = _Limit(BLOB_START, _BLOB_LEAST, _BLOB_MOST)
         return limit
 
     def registry(self, registry: str) -> _Limit:
         limit = self._registries.get(registry)
         if limit is None:
-            limit = self._registries[registry] = _Limit(REGISTRY_START, _REGISTRY_MOST)
+            limit = self._registries[registry] = _Limit(REGISTRY_START, _REGISTRY_LEAST, _REGISTRY_MOST)
         return limit

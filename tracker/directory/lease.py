@@ -49,8 +49,9 @@ class LeaseRecord:
 
     @property
     def size_bytes(self) -> int:
-        assert self.swarm.chunks is not None
-        return max(self.stop - self.start, 0) * self.swarm.chunks.chunk_bytes
+        chunks = self.swarm.chunks
+        assert chunks is not None
+        return max(min(self.stop * chunks.chunk_bytes, chunks.size) - self.start * chunks.chunk_bytes, 0)
 
     @property
     def deadline(self) -> float:

@@ -174,13 +174,9 @@ class LeaseBook:
         counters, swarm = self._journal.counters, lease.swarm
         if how is LeaseEnd.COMPLETED:
             counters.leases_completed += 1
-            seconds = lease.progressed_at - lease.granted_at
-            if lease.kind is LeaseKind.NORMAL:
-                swarm.chunk_seconds = seconds / max(lease.stop - lease.start, 1)
-            if swarm.waiting and swarm.chunks is not None and lease.kind is LeaseKind.NORMAL:
-                self._budget.on_completed_while_others_wait(
-                    swarm.digest, lease.source, lease.size_bytes, seconds, lease.progressed_at
-                )
+            # Some come to nothing, because their holder gets all of it from elsewhere: they say nothing of a speed.
+            if lease.kind is LeaseKind.NORMAL and 0 < lease.stop <= lease.next:
+                self._note_speed(lease)
         elif how is LeaseEnd.EXPIRED:
             counters.leases_expired += 1
             where = (
@@ -191,6 +187,14 @@ class LeaseBook:
             self._journal.note(EventKind.LEASE_EXPIRED, lease.member.node, swarm.digest, where)
         elif how is LeaseEnd.GIVEN_UP:
             counters.leases_given_up += 1
+
+    def _note_speed(self, lease: LeaseRecord) -> None:
+        swarm, seconds = lease.swarm, lease.progressed_at - lease.granted_at
+        swarm.chunk_seconds = seconds / max(lease.stop - lease.start, 1)
+        if swarm.waiting:
+            self._budget.on_completed_while_others_wait(
+                swarm.digest, lease.source, lease.size_bytes, seconds, lease.progressed_at
+            )
 
 
 def _reopen_disputes(check: LeaseRecord) -> None:
