@@ -47,6 +47,7 @@ async def plan_build(
         platform_given=bool(request.platforms),
         many_platforms=len(request.platforms) > 1,
         ignore=read.contexts[None].ignore,
+        context_epoch=read.contexts[None].modified_at,
     )
     images: dict[ImageRequest, BaseImage] = {}
     while isinstance(plan := make_plan(read.dockerfile, options, images), Wanted):

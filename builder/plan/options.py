@@ -52,7 +52,7 @@ class PlanOptions:
 
     contexts: by name, as the user gave it. platform_given: somebody asked for it, so the image says so even where its
     base is another one's. many_platforms: titles tell which. build_args: proxies among them. hosts: name and address.
-    ignore: of the main context, for warnings.
+    ignore: of the main context, for warnings. context_epoch: seconds, of its last change, where something tells.
     """
 
     platform: Platform
@@ -68,6 +68,7 @@ class PlanOptions:
     platform_given: bool = False
     many_platforms: bool = False
     ignore: IgnorePatterns = field(default_factory=IgnorePatterns)
+    context_epoch: int | None = None
 
     def context(self, name: str) -> NamedContext | None:
         """BuildKit's dockerui/namedcontext.go: names are compared as familiar ones, without `:latest`."""

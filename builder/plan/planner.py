@@ -24,6 +24,8 @@ from builder.plan.scope import GlobalScope, global_scope, unused_arguments
 from builder.plan.stage_graph import ImageOrigin, Node, Scratch, StageGraph, StageOrigin
 from builder.plan.stage_work import PlanWork, StageWork
 
+_EPOCH = "SOURCE_DATE_EPOCH"
+_MAX_EPOCH = 253_402_300_799  # the year 9999 is the last one that a config can tell
 _MAKES_STEP = (Add, Copy, Run, Workdir)
 
 
@@ -41,6 +43,7 @@ def make_plan(dockerfile: Dockerfile, options: PlanOptions, images: Images) -> P
     """Raises InputError, DockerfileError where it is about a line."""
     scope = global_scope(dockerfile, options)
     options = _with_epoch(options, scope)
+    scope = global_scope(dockerfile, options)
     graph = StageGraph(dockerfile, options, scope)
     target = graph.target()
     reach = _Reach(graph, images)
@@ -54,12 +57,16 @@ def make_plan(dockerfile: Dockerfile, options: PlanOptions, images: Images) -> P
 
 
 def _with_epoch(options: PlanOptions, scope: GlobalScope) -> PlanOptions:
-    """SOURCE_DATE_EPOCH is an ARG like any other, which says when everything was made, too."""
-    told = options.build_args.get("SOURCE_DATE_EPOCH", scope.values.get("SOURCE_DATE_EPOCH", ""))
+    """SOURCE_DATE_EPOCH is an ARG like any other, which says when everything was made, too. `context`, as in BuildKit,
+    is the time of the context's last change, and nothing where nobody knows it."""
+    told = options.build_args.get(_EPOCH, scope.values.get(_EPOCH, ""))
+    if told == "context":
+        told = "" if options.context_epoch is None else str(options.context_epoch)
+        options = replace(options, build_args={**options.build_args, _EPOCH: told})
     if options.epoch is not None or not told:
         return options
-    if not (told.isascii() and told.isdecimal()):
-        raise InputError(f"SOURCE_DATE_EPOCH={told}: expected seconds since 1970")
+    if not (told.isascii() and told.isdecimal()) or int(told[:20]) > _MAX_EPOCH:
+        raise InputError(f"SOURCE_DATE_EPOCH={told[:100]}: expected seconds since 1970, or context")
     return replace(options, epoch=int(told))
 
 

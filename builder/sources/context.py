@@ -17,7 +17,7 @@ from builder.dockerfile.ignore import IgnorePatterns
 from builder.layers.archives import unpack_archive
 from builder.plan.steps import GitSource, UrlFile
 from builder.run.root_path import path_in_root
-from builder.sources.git import checkout, parse_git_url
+from builder.sources.git import checkout, commit_time, parse_git_url, remove_git_directories
 from builder.sources.url import download
 
 MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
@@ -28,12 +28,24 @@ _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """root: an absolute directory. dockerfile: its content, and how messages name it; None for a named context."""
+    """root: an absolute directory. dockerfile: its content, and how messages name it; None for a named context.
+
+    modified_at: seconds since 1970, of a commit or what a server tells; None where nothing tells.
+    """
 
     root: Path
     ignore: IgnorePatterns
     dockerfile: bytes | None = None
     dockerfile_name: str = "Dockerfile"
+    modified_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """root: of the context, or the Dockerfile that a URL is."""
+
+    root: Path | bytes
+    modified_at: int | None = None
 
 
 def _standard_input() -> BinaryIO:
@@ -61,15 +73,18 @@ async def open_context(request: ContextRequest) -> BuildContext:
         if request.file == "-":
             raise InputError("standard input can be the context or the Dockerfile, not both")
         return await _from_standard_input(request)
-    root = await _opened_root(request.where, request)
-    if isinstance(root, bytes):  # a URL of a Dockerfile alone
-        return BuildContext(_empty(request.work), IgnorePatterns(), root)
-    return await trio.to_thread.run_sync(_with_dockerfile, root, request, abandon_on_cancel=True)
+    opened = await _opened(request.where, request)
+    if isinstance(opened.root, bytes):  # a URL of a Dockerfile alone
+        return BuildContext(
+            _empty(request.work), IgnorePatterns(), opened.root, modified_at=opened.modified_at
+        )
+    context = await trio.to_thread.run_sync(_with_dockerfile, opened.root, request, abandon_on_cancel=True)
+    return replace(context, modified_at=opened.modified_at)
 
 
 async def open_named_context(where: str, request: ContextRequest) -> BuildContext:
     """`--build-context NAME=WHERE` of a directory, git or URL. Raises InputError, SourceError, DiskError."""
-    root = await _opened_root(where, request)
+    root = (await _opened(where, request)).root
     if isinstance(root, bytes):
         raise InputError(f"{where} is neither a directory nor a tar")
     return BuildContext(root, IgnorePatterns())
@@ -92,25 +107,27 @@ def _read_standard_input(request: ContextRequest) -> BuildContext:
     return BuildContext(_empty(request.work), IgnorePatterns(), _dockerfile(request.stdin, head))
 
 
-async def _opened_root(where: str, request: ContextRequest) -> Path | bytes:
-    """The context's root, or the Dockerfile that a URL is."""
+async def _opened(where: str, request: ContextRequest) -> _Opened:
     directory = trio.Path(where)
     if await directory.is_dir():
-        return Path(await directory.resolve())
+        return _Opened(Path(await directory.resolve()))
     if (git := parse_git_url(where)) is not None:
         return await _git_root(git, request)
     if where.startswith(("http://", "https://")):
         file = await download(UrlFile(where, file_name="downloaded"), _empty(request.work))
-        return await trio.to_thread.run_sync(_downloaded_root, file, request)
+        modified_at = int((await trio.Path(file).stat()).st_mtime)
+        return _Opened(await trio.to_thread.run_sync(_downloaded_root, file, request), modified_at or None)
     raise InputError(
         f"unable to prepare context: path {where!r} is neither a directory nor the URL of a git repository or a tar"
     )
 
 
-async def _git_root(source: GitSource, request: ContextRequest) -> Path:
+async def _git_root(source: GitSource, request: ContextRequest) -> _Opened:
     root = _empty(request.work)
-    await checkout(replace(source, keep_git_dir=False), root, request.environment)
-    return _inside(root, source)
+    await checkout(replace(source, keep_git_dir=True), root, request.environment)
+    modified_at = await commit_time(root, request.environment)
+    await trio.to_thread.run_sync(remove_git_directories, root)
+    return _Opened(_inside(root, source), modified_at)
 
 
 def _inside(root: Path, source: GitSource) -> Path:

@@ -46,8 +46,14 @@ async def checkout(source: GitSource, directory: Path, environment: dict[str, st
     if source.submodules and (directory / ".gitmodules").exists():
         await git.run("submodule", "update", "--init", "--recursive", "--depth=1", "--quiet")
     if not source.keep_git_dir:
-        await trio.to_thread.run_sync(_without_git, directory)
+        await trio.to_thread.run_sync(remove_git_directories, directory)
     return commit
+
+
+async def commit_time(directory: Path, environment: dict[str, str]) -> int:
+    """Of what was checked out here with its git directory: seconds since 1970. Raises SourceError."""
+    git = _Git(directory, {**environment, **_ENVIRONMENT}, str(directory))
+    return int(await git.run("log", "-1", "--format=%ct"))
 
 
 def _check_commit(source: GitSource, commit: str) -> None:
@@ -56,7 +62,7 @@ def _check_commit(source: GitSource, commit: str) -> None:
         raise SourceError(f"{source.url}: expected the commit {source.checksum}, got {commit}")
 
 
-def _without_git(directory: Path) -> None:
+def remove_git_directories(directory: Path) -> None:
     for found in [*directory.rglob(".git")]:
         if found.is_dir() and not found.is_symlink():
             shutil.rmtree(found)

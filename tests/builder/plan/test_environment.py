@@ -1,5 +1,6 @@
 import pytest
 
+from agent.content.errors import InputError
 from builder.dockerfile.failure import DockerfileError
 from tests.builder.plan.planning import ARM64, document, history, plan_of, runs
 
@@ -139,8 +140,23 @@ def test_source_date_epoch_is_the_time_of_everything_wherever_it_is_said() -> No
         plan_of("FROM a\nRUN x\n", epoch=86400),
         plan_of("FROM a\nRUN x\n", build_args={"SOURCE_DATE_EPOCH": "86400"}),
         plan_of("ARG SOURCE_DATE_EPOCH=86400\nFROM a\nRUN x\n"),
+        plan_of("ARG SOURCE_DATE_EPOCH=context\nFROM a\nRUN x\n", context_epoch=86400),
     ):
         assert plan.epoch == 86400
         assert {step.epoch for step in plan.steps} == {86400}
         assert document(plan)["created"] == "1970-01-02T00:00:00Z"
         assert {one["created"] for one in document(plan)["history"]} == {"1970-01-02T00:00:00Z"}
+
+
+def test_a_time_of_the_context_is_a_number_wherever_it_is_used_and_nothing_where_nobody_knows_it() -> None:
+    text = "FROM a\nARG SOURCE_DATE_EPOCH\nRUN x\n"
+    for context_epoch, value in ((86400, "86400"), (None, "")):
+        plan = plan_of(text, build_args={"SOURCE_DATE_EPOCH": "context"}, context_epoch=context_epoch)
+        assert plan.epoch == context_epoch
+        assert ("SOURCE_DATE_EPOCH", value) in runs(plan)[0].environment
+
+
+@pytest.mark.parametrize("value", ["now", "-1", "1.5", " 5", "253402300800", "9" * 5000, "\u0661"])
+def test_what_is_no_time_is_refused(value: str) -> None:
+    with pytest.raises(InputError, match="expected seconds since 1970, or context"):
+        plan_of("FROM a\n", build_args={"SOURCE_DATE_EPOCH": value})

@@ -194,13 +194,15 @@ async def test_a_url_is_a_tar_or_a_dockerfile(tmp_path: Path) -> None:
 
 async def test_a_git_repository_s_directory(tmp_path: Path, root: Path) -> None:
     identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    environment = {**os.environ, "HOME": str(tmp_path), "GIT_COMMITTER_DATE": "@86400 +0000"}
     for command in (("init", "-q"), ("add", "."), (*identity, "commit", "-q", "-m", "one")):
-        subprocess.run(["git", *command], cwd=root, check=True, env={**os.environ, "HOME": str(tmp_path)})
+        subprocess.run(["git", *command], cwd=root, check=True, env=environment)
     url = f"file://{root}/.git"
     assert (await opened(tmp_path, url)).dockerfile == BODY
     context = await opened(tmp_path, f"{url}#:deploy", "prod.Dockerfile")
     assert context.dockerfile == b"FROM prod\n"
     assert not (context.root / ".git").exists()
+    assert context.modified_at == 86400
     for directory_name in ("none", "../../..", "Dockerfile"):
         with pytest.raises(InputError, match="there is no directory"):
             await opened(tmp_path, f"{url}#:{directory_name}")
