@@ -234,6 +234,8 @@ async def _put_out(
 
 def _names(request: BuildRequest, around: Surroundings) -> dict[Output, list[Reference]]:
     """Of each output. Raises InputError before anything is done, not at the end of a long build."""
+    if "" in request.tags:
+        raise InputError("--tag is empty: expected NAME[:TAG]")
     archives = [one for one in request.outputs if one.kind != "store"]
     for output in archives:
         check_output(output, several=len(request.platforms) > 1)

@@ -179,10 +179,12 @@ class _Flags:
         arguments = parse_pairs(self.build_args, "build-arg", environment)
         if "SOURCE_DATE_EPOCH" in environment:  # as BuildKit's clients pass it on
             arguments.setdefault("SOURCE_DATE_EPOCH", environment["SOURCE_DATE_EPOCH"])
+        for flag, file in (("iidfile", self.iidfile), ("metadata-file", self.metadata_file)):
+            _check_place(flag, file)
         stages = tuple((self.no_cache_filter or "").split(",")) if self.no_cache_filter else ()
         return BuildRequest(
             context=self.context,
-            file=self.file,
+            file=self.file or None,
             tags=self.tags,
             target=self.target,
             build_args=arguments,
@@ -291,6 +293,12 @@ def _tell_outcome(flags: _Flags, outcome: "BuildOutcome") -> None:
         click.echo(json.dumps(told), err=to_stdout)
     else:
         click.echo(image_id, err=to_stdout)
+
+
+def _check_place(flag: str, file: str | None) -> None:
+    """Before a long build and not behind it. Raises InputError."""
+    if file is not None and (not file or Path(file).is_dir() or not Path(file).absolute().parent.is_dir()):
+        raise InputError(f"--{flag} {file[:200]!r}: expected a file in a directory that is there")
 
 
 def _write(path: Path, text: str) -> None:

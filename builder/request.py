@@ -4,6 +4,7 @@ import csv
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
@@ -125,6 +126,10 @@ def parse_ssh(texts: Iterable[str], environment: Mapping[str, str]) -> dict[str,
 
 def parse_output(text: str) -> Output:
     """`type=oci|docker|tar|local|image[,dest=PATH][,name=NAME]`, or a path as Docker has it. Raises InputError."""
+    if not text:
+        raise InputError(
+            "--output is empty: expected a directory, -, or type=oci|docker|tar|local|image,dest=PATH"
+        )
     if "=" not in text:
         return Output("tar", "-") if text == "-" else Output("local", text)
     fields = _fields(text, "output", {"type", "dest", "name"})
@@ -142,7 +147,7 @@ def parse_output(text: str) -> Output:
     destination = fields.get("dest", "" if kind in ("store", "docker") else "-")
     if kind == "docker" and not destination:
         destination = "-"
-    if kind == "local" and destination == "-":
+    if kind == "local" and destination in ("", "-"):
         raise InputError("--output type=local needs dest=DIRECTORY")
     return Output(kind, destination, fields.get("name", ""))
 
@@ -155,8 +160,16 @@ def parse_hosts(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
         name, found, address = text.partition(separator)
         if not found or not name or not address or any(one.isspace() for one in text):
             raise InputError(f"--add-host {text[:100]!r}: expected NAME:ADDRESS")
-        hosts.append((name, address.strip("[]")))
+        hosts.append((name, _address(address.strip("[]"), text)))
     return tuple(hosts)
+
+
+def _address(address: str, text: str) -> str:
+    try:
+        ip_address(address)
+    except ValueError:
+        raise InputError(f"--add-host {text[:100]!r}: {address[:100]!r} is no address") from None
+    return address
 
 
 def _fields(text: str, flag: str, known: set[str]) -> dict[str, str]:

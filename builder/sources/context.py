@@ -109,7 +109,7 @@ def _read_standard_input(request: ContextRequest) -> BuildContext:
 
 async def _opened(where: str, request: ContextRequest) -> _Opened:
     directory = trio.Path(where)
-    if await directory.is_dir():
+    if where and await directory.is_dir():
         return _Opened(Path(await directory.resolve()))
     if (git := parse_git_url(where)) is not None:
         return await _git_root(git, request)

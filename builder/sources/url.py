@@ -57,7 +57,8 @@ def _download(wanted: UrlFile, directory: Path) -> Path:
         ConnectionError,
         ValueError,
     ) as error:
-        raise SourceError(f"cannot read {shown}: {getattr(error, 'reason', error)}") from None
+        reason = getattr(error, "reason", error)
+        raise SourceError(f"cannot read {shown}: {getattr(reason, 'strerror', None) or reason}") from None
     return path
 
 

@@ -132,6 +132,7 @@ async def test_outputs_that_cannot_be_are_refused_before_the_context_is_read(
             "a file in a directory that is there",
         ),
         (BuildRequest("/nowhere", outputs=(Output("tar", "-"), Output("oci", "-"))), "standard output"),
+        (BuildRequest("/nowhere", tags=("a:1", "")), "--tag is empty"),
         (BuildRequest("/nowhere", outputs=(Output("oci", "x", "Not A Name"),)), "Not A Name"),
     ):
         with pytest.raises(InputError, match=problem):

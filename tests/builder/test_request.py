@@ -85,7 +85,9 @@ def test_outputs_are_read_as_docker_reads_them(text: str, output: Output) -> Non
     assert parse_output(text) == output
 
 
-@pytest.mark.parametrize("text", ["type=squashfs", "dest=x", "type=local", 'type=oci,"', "type=oci,x"])
+@pytest.mark.parametrize(
+    "text", ["type=squashfs", "dest=x", "type=local", "type=local,dest=", 'type=oci,"', "type=oci,x", ""]
+)
 def test_an_output_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="--output"):
         parse_output(text)
@@ -97,5 +99,6 @@ def test_hosts_have_names_and_addresses() -> None:
         ("six", "::1"),
         ("v6", "::2"),
     )
-    with pytest.raises(InputError, match="expected NAME:ADDRESS"):
-        parse_hosts(["db"])
+    for text, problem in (("db", "expected NAME:ADDRESS"), ("db:999.1.1.1", "'999.1.1.1' is no address")):
+        with pytest.raises(InputError, match=problem):
+            parse_hosts([text])

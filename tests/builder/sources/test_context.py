@@ -85,6 +85,7 @@ async def test_a_named_context_is_not_governed_by_an_ignore_file(tmp_path: Path,
 @pytest.mark.parametrize(
     ("where", "name", "problem"),
     [
+        ("", None, "path '' is neither a directory nor"),
         ("nowhere", None, "path 'nowhere' is neither a directory nor"),
         ("context/Dockerfile", None, "is neither a directory nor"),
         ("context", "none", "cannot read none: No such file"),

@@ -1,0 +1,51 @@
+"""`shoal build` with mistaken flags: said before anything is built, and nothing is written where nobody meant it."""
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from builder.build_command import build
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        (["--output", ""], "--output is empty"),
+        (["--tag", ""], "--tag is empty"),
+        (
+            ["--iidfile", "/nowhere/id"],
+            "--iidfile '/nowhere/id': expected a file in a directory that is there",
+        ),
+        (["--metadata-file", "."], "--metadata-file '.': expected a file"),
+        (["--secret", "token"], "--secret takes env=..., id=..., source=..., src=..., type=..., not 'token'"),
+        (
+            ["--secret", "id=token,src=/nowhere"],
+            "(No such file or directory), for --secret id=token",
+        ),
+    ],
+)
+def test_a_mistaken_flag_is_told_and_nothing_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], problem: str
+) -> None:
+    environment = {"SHOAL_NODE_DATA_DIR": str(tmp_path / "data"), "SHOAL_CONFIG": os.devnull}
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context/Dockerfile").write_text("FROM scratch\nLABEL a=b\n")
+    monkeypatch.chdir(tmp_path / "context")
+    told = CliRunner().invoke(build, [*flags, "."], env=environment)
+    assert problem in told.output
+    assert told.exit_code == 2
+    assert os.listdir() == ["Dockerfile"]
+
+
+def test_a_file_of_no_name_is_the_usual_one(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch as Stage\nCOPY secret /\n")
+    environment = {"SHOAL_NODE_DATA_DIR": str(tmp_path / "data"), "SHOAL_CONFIG": os.devnull}
+    told = CliRunner().invoke(build, ["--file", "", "--check", str(tmp_path)], env=environment)
+    assert "Check complete, 2 warnings have been found!" in told.output
+    assert told.exit_code == 1
+    told = CliRunner().invoke(build, [str(tmp_path)], env=environment)
+    assert '[1/1] COPY secret /: "/secret": not found' in told.output
+    assert "Dockerfile:2" in told.output
+    assert told.exit_code == 2
