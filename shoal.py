@@ -5,6 +5,7 @@ Each of them brings its own commands; this module mounts them, and adds the comm
 """
 
 import os
+import shutil
 import socket
 import stat
 import sys
@@ -130,7 +131,18 @@ def standby(config_file: Path | None, **flags: object) -> None:
     listener = _standby_listener(load(config_file, flags))
     if listener is not None:
         _load_everything()
-        serve_standby(listener, _run_command, _STANDBY_SECONDS, lambda: click.echo("ready"))
+        rehearsal = Path(f"{listener.getsockname()}.rehearsal")
+        try:
+            _prepare_rehearsal(rehearsal)
+            serve_standby(
+                listener,
+                _run_command,
+                lambda: _rehearse(rehearsal),
+                _STANDBY_SECONDS,
+                lambda: click.echo("ready"),
+            )
+        finally:
+            shutil.rmtree(rehearsal, ignore_errors=True)
 
 
 def _standby_listener(settings: Settings) -> socket.socket | None:
@@ -155,6 +167,31 @@ def _standby_listener(settings: Settings) -> socket.socket | None:
 
 def _run_command(arguments: list[str]) -> None:
     main(arguments, prog_name="shoal")
+
+
+def _prepare_rehearsal(directory: Path) -> None:
+    """A context to build in, and a store, in a place of their own that every standby process uses again."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (directory / "Dockerfile").write_text(
+        "FROM scratch AS a\nCOPY Dockerfile /\nFROM a\nCOPY Dockerfile /b\n"
+    )
+
+
+def _rehearse(directory: Path) -> None:
+    """A build of which everything is known uses most of what other commands use, too."""
+    _run_command(
+        [
+            "build",
+            "--config",
+            os.devnull,
+            "--node-data-dir",
+            str(directory / "data"),
+            "-q",
+            "-t",
+            "a:1",
+            str(directory),
+        ]
+    )
 
 
 def _load_everything() -> None:

@@ -1,4 +1,5 @@
-"""Where every `shoal` process begins: in the standby process where there is one, else here.
+#!python
+"""The script `shoal`, where every command begins: in the standby process where there is one, else here.
 
 It imports next to nothing, so that a command which another process carries out costs Python's own start and no more.
 """

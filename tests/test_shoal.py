@@ -163,3 +163,10 @@ async def test_ctrl_c_ends_a_pull_without_a_traceback(tmp_path: Path) -> None:
                 text = await process.stderr.receive_some()
     assert text == b"shoal: interrupted\n"
     assert process.returncode == 130
+
+
+def test_the_script_can_be_executed_once_it_is_installed() -> None:
+    """pip gives it the mode that it has here, and puts its own Python into the first line."""
+    script = _ROOT / "shoal_launch.py"
+    assert os.access(script, os.X_OK)
+    assert script.read_text().startswith("#!python\n")

@@ -1,11 +1,12 @@
 """Builds beside Docker's BuildKit, in the same run on one machine (root).
 
-    python -m tests.bench.builds [--debian ROOT.tar] [--times 3] [--json FILE] [--only change]
+    python -m tests.bench.builds [--debian ROOT.tar] [--times 3] [--json FILE] [--only change,debian,python]
 
-Rows: `change`: one line changed in the last COPY of a 300 MB image, from the start of the build until eight nodes have
-it; beside it docker build, docker push to a docker-registry, and eight pulls of what is new (skopeo, into layouts that
-have the rest). `cached`: the same build again with nothing changed. With a Debian root as a tar (debootstrap makes it)
-`debian` too: apt-get install, cold. Every pair is measured in turn; medians.
+`change`: one line changed in the last COPY of a 300 MB image, from the start of the build until eight nodes have it;
+beside it docker build, docker push to a docker-registry, and `docker pull` by eight engines at once. The same build
+again, with nothing changed. With a Debian root as a tar (debootstrap makes it) two images too, cold and with everything
+cached: `debian`: apt-get install; `python`: an application of two stages, with pip and a cache mount.
+An agent runs, as dockerd does on the other side, so commands find its standby process. Pairs in turn; medians.
 """
 
 import argparse
@@ -13,22 +14,21 @@ import json
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import trio
 
 from tests.clients.command import run
-from tests.clients.daemon import open_daemon
-from tests.clients.docker_engine import DockerEngine
+from tests.clients.docker_engine import DockerEngine, open_docker_engine
 from tests.clients.registry import open_registry
 from tests.clients.shoal_command import ShoalCommand
 from tests.clients.shoal_node import ShoalNode, open_shoal, open_tracker
-from tests.clients.skopeo import Skopeo
 from tests.clients.test_build import NOBODY, busybox_root
 
 _NODES = 8
@@ -40,10 +40,24 @@ RUN echo prepared > /prepared
 COPY app.py /app.py
 CMD ["cat", "/app.py"]
 """
+_SHOAL = (Path(sys.executable).with_name("shoal"),)
+_PYTHON = """\
+FROM base/debian:12 AS build
+RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*
+COPY wheels /wheels
+RUN --mount=type=cache,target=/root/.cache/pip \\
+    python3 -m venv /venv && /venv/bin/pip install --no-index --find-links /wheels httpx click
+FROM base/debian:12
+RUN apt-get update && apt-get install -y --no-install-recommends python3 && rm -rf /var/lib/apt/lists/*
+COPY --from=build /venv /venv
+COPY app.py /app.py
+CMD ["/venv/bin/python", "/app.py"]
+"""
 _DEBIAN = """\
 FROM base/debian:12
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl && rm -rf /var/lib/apt/lists/*
 """
+_IMAGES = {"debian": _DEBIAN, "python": _PYTHON}
 
 
 @dataclass(frozen=True)
@@ -73,27 +87,6 @@ async def paired(
             seconds.append(time.perf_counter() - began)
     a, b = statistics.median(mine), statistics.median(others)
     return Row(what, round(a, 3), round(b, 3), round(a / b, 2), limit)
-
-
-@asynccontextmanager
-async def open_docker(directory: Path) -> AsyncIterator[DockerEngine]:
-    """With BuildKit; containers that it builds with have the host's network."""
-    directory.mkdir(parents=True)
-    socket = directory / "docker.sock"
-    arguments: list[str | Path] = [
-        "/usr/sbin/dockerd",
-        "--data-root",
-        directory / "data",
-        "--exec-root",
-        directory / "exec",
-    ]
-    arguments += ["--host", f"unix://{socket}", "--pidfile", directory / "pid"]
-    arguments += ["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false"]
-    environment = {"TMPDIR": str(directory)}
-    async with open_daemon(
-        arguments, log=directory / "log", ready="API listen on", environment=environment
-    ) as daemon:
-        yield DockerEngine(daemon, socket, directory)
 
 
 def docker_build(docker: DockerEngine, context: Path, tag: str, *flags: str) -> Callable[[], Awaitable[None]]:
@@ -135,19 +128,29 @@ async def measure_change(root: Path, times: int) -> list[Row]:
     (context / "app.py").write_text("print(0)\n")
     async with AsyncExitStack() as stack:
         registry = await stack.enter_async_context(open_registry(root / "registry"))
-        docker = await stack.enter_async_context(open_docker(root / "docker"))
+        docker = await stack.enter_async_context(open_docker_engine(root / "docker"))
+        engines = [
+            await stack.enter_async_context(open_docker_engine(root / f"e{number}"))
+            for number in range(_NODES)
+        ]
         (root / "busybox.tar").write_bytes(busybox_root())
         await docker.docker("import", root / "busybox.tar", "base/busybox:1")
         tracker = await stack.enter_async_context(open_tracker(root / "tracker.log"))
+        standby = root / "standby.sock"
         nodes = [
             await stack.enter_async_context(
-                open_shoal(root / f"n{number}", NOBODY, command="agent", tracker_url=tracker.url)
+                open_shoal(
+                    root / f"n{number}",
+                    NOBODY,
+                    command="agent",
+                    tracker_url=tracker.url,
+                    standby__socket="none" if number else str(standby),
+                )
             )
             for number in range(_NODES + 1)
         ]
-        command = ShoalCommand(nodes[0].directory)
+        command = await prepared(nodes[0].directory, standby)
         await command.shoal("import", "-", "base/busybox:1", stdin=busybox_root())
-        skopeo = Skopeo.in_directory(root / "skopeo")
         theirs_tag = f"{registry.authority}/team/app:1"
         build_theirs = docker_build(docker, context, theirs_tag)
         build_ours = shoal_build(command, context, "team/app:1")
@@ -174,10 +177,8 @@ async def measure_change(root: Path, times: int) -> list[Row]:
             await build_theirs()
             await docker.docker("push", theirs_tag)
             async with trio.open_nursery() as nursery:
-                for number in range(_NODES):
-                    nursery.start_soon(
-                        skopeo.copy_to_layout, theirs_tag, root / f"layout{number}", "--src-tls-verify=false"
-                    )
+                for engine in engines:
+                    nursery.start_soon(engine.pull, theirs_tag)
 
         await ours()
         await theirs()
@@ -190,27 +191,63 @@ async def measure_change(root: Path, times: int) -> list[Row]:
         return rows
 
 
-async def measure_debian(root: Path, tar: Path, times: int) -> list[Row]:
-    context = root / "debian"
-    context.mkdir()
-    (context / "Dockerfile").write_text(_DEBIAN)
-    command = ShoalCommand(root / "node")
-    await command.shoal("import", str(tar), "base/debian:12")
-    async with open_docker(root / "engine") as docker:
+async def prepared(directory: Path, standby: Path) -> ShoalCommand:
+    """Of an agent that is up: its standby process is there, too."""
+    command = ShoalCommand(directory, {"SHOAL_STANDBY_SOCKET": str(standby)}, _SHOAL)
+    await command.shoal("config")
+    await trio.sleep(3)
+    return command
+
+
+async def measure_images(root: Path, tar: Path, dockerfiles: Mapping[str, str], times: int) -> list[Row]:
+    """Each cold, and with everything cached."""
+    rows = []
+    standby = root / "standby.sock"
+    async with (
+        open_docker_engine(root / "engine") as docker,
+        open_shoal(root / "node", NOBODY, standby__socket=str(standby)) as node,
+    ):
+        command = await prepared(node.directory, standby)
+        await command.shoal("import", str(tar), "base/debian:12")
         await docker.docker("import", tar, "base/debian:12", deadline_seconds=600)
-        ours = shoal_build(command, context, "x:1", "--no-cache")
-        theirs = docker_build(docker, context, "x:1", "--no-cache")
-        await ours()
-        await theirs()
-        return [await paired("apt-get install on Debian, cold", 1.1, times, ours, theirs)]
+        for name, dockerfile in dockerfiles.items():
+            context = root / name
+            await write_context(context, dockerfile)
+            for row, limit, flags in ((f"{name}, cold", 1.1, ["--no-cache"]), (f"{name}, cached", 0.5, [])):
+                ours = shoal_build(command, context, "x:1", *flags)
+                theirs = docker_build(docker, context, "x:1", *flags)
+                await ours()
+                await theirs()
+                rows.append(await paired(row, limit, times if flags else max(times, 9), ours, theirs))
+    return rows
+
+
+async def write_context(context: Path, dockerfile: str) -> None:
+    context.mkdir()
+    (context / "Dockerfile").write_text(dockerfile)
+    (context / "app.py").write_text("import httpx\nprint(httpx.__version__)\n")
+    if "wheels" in dockerfile:
+        download = (
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--dest",
+            context / "wheels",
+            "httpx",
+            "click",
+        )
+        await run(*download, deadline_seconds=600)
 
 
 async def measure(arguments: argparse.Namespace, root: Path) -> list[Row]:
     rows = []
     if "change" in arguments.only:
         rows += await measure_change(root, arguments.times)
-    if "debian" in arguments.only and arguments.debian is not None:
-        rows += await measure_debian(root, arguments.debian, arguments.times)
+    images = {name: text for name, text in _IMAGES.items() if name in arguments.only}
+    if images and arguments.debian is not None:
+        rows += await measure_images(root, arguments.debian, images, arguments.times)
     return rows
 
 
@@ -220,7 +257,7 @@ def main() -> None:
     )
     parser.add_argument("--debian", type=Path, help="a Debian root file system as a tar")
     parser.add_argument("--times", type=int, default=3)
-    parser.add_argument("--only", type=lambda text: text.split(","), default=["change", "debian"])
+    parser.add_argument("--only", type=lambda text: text.split(","), default=["change", *_IMAGES])
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="shoal-"))

@@ -1,7 +1,7 @@
 """`ShoalCommand`: `shoal` on a data directory of its own, as a process, with and without an agent beside it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ class ShoalCommand:
 
     directory: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    program: Sequence[str | Path] = SHOAL
 
     async def shoal(
         self, command: str, *arguments: str | Path, stdin: bytes = b"", check: bool = True
@@ -26,7 +27,9 @@ class ShoalCommand:
             "SHOAL_CONFIG": os.devnull,
             **self.environment,
         }
-        return await run(*SHOAL, command, *arguments, environment=environment, stdin=stdin, check=check)
+        return await run(
+            *self.program, command, *arguments, environment=environment, stdin=stdin, check=check
+        )
 
     async def image_id(self, reference: str) -> str:
         return (await self.shoal("inspect", "--format", "{{.Id}}", reference)).stdout.strip()

@@ -58,7 +58,13 @@ def wait(mark: Path) -> None:
 def main() -> None:
     path, *arguments = sys.argv[1:]
     if arguments == ["server"]:
-        serve_standby(listen(Path(path)), command, 30, lambda: print("ready", flush=True))
+        serve_standby(
+            listen(Path(path)),
+            command,
+            lambda: command(["rehearsed"]),
+            30,
+            lambda: print("ready", flush=True),
+        )
         return
     os.environ[VARIABLE] = path
     status = run_in_standby(arguments)
