@@ -9,6 +9,7 @@ from agent.content.errors import ShoalError
 from builder.progress.output_lines import OutputLines
 
 SHOWN_LINES = 10
+_ESCAPES = ("\\", "`")
 
 
 class StepFailed(ShoalError):
@@ -65,8 +66,18 @@ class LastLines:
 
 
 def _excerpt(lines: Sequence[str], line: int) -> list[str]:
-    first, last = max(1, line - 2), min(len(lines), line + 2)
+    end = _end(lines, line)
+    first, last = max(1, line - 2), min(len(lines), end + 2)
     return [
-        f"{number:4} | {'>>> ' if number == line else '    '}{lines[number - 1]}".rstrip()
+        f"{number:4} | {'>>> ' if line <= number <= end else '    '}{lines[number - 1]}".rstrip()
         for number in range(first, last + 1)
     ]
+
+
+def _end(lines: Sequence[str], line: int) -> int:
+    """The last line of the instruction that begins here, as far as escapes at the ends of lines tell."""
+    for number in range(line, len(lines)):
+        text = lines[number - 1].strip()
+        if not text.endswith(_ESCAPES) and (number == line or (text and not text.startswith("#"))):
+            return number
+    return len(lines)

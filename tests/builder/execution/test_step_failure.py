@@ -24,6 +24,16 @@ def test_the_place_is_shown_with_the_lines_around_it() -> None:
     assert " > [2/2] RUN make:\nmake: error\n" in shown
 
 
+def test_all_lines_of_the_instruction_are_marked() -> None:
+    text = ["FROM a", "RUN x \\", "# why", "", "  && y \\", "  && z", "RUN b", "CMD c", "CMD d"]
+    shown = StepFailed("RUN x", 2, "no").report(text, "Dockerfile").splitlines()
+    marked = [line.partition(" | ")[0].strip() for line in shown if ">>>" in line]
+    assert marked == ["2", "3", "4", "5", "6"]
+    assert "   8 |     CMD c" in shown
+    assert "CMD d" not in "".join(shown)
+    assert "   1 | >>> RUN x \\" in StepFailed("RUN", 1, "no").report(["RUN x \\"], "Dockerfile")
+
+
 def test_a_line_that_the_dockerfile_does_not_have_is_no_crash() -> None:
     """Of an ONBUILD trigger, say."""
     assert StepFailed(*STEP, "no").report(["FROM a"], "Dockerfile") == ""
