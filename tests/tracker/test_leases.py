@@ -191,6 +191,24 @@ def test_several_refusals_at_once_halve_the_budget_once(tracker: Tracker) -> Non
     assert int(tracker.directory.budget.blob(BLOB).limit) == BLOB_START / 2
 
 
+@pytest.mark.parametrize(("refusals", "expected"), [(0, 1), (1, 3), (2, 14), (3, 25)])
+def test_a_registry_that_refuses_requests_is_asked_for_more_with_each_of_them(
+    tracker: Tracker, refusals: int, expected: int
+) -> None:
+    refused, node = FakeNode(1, throttled_seconds=1.0, leases_wanted=0), FakeNode(2)
+    for number in range(refusals):
+        refused.call(tracker, 3.0 * number)
+    node.call(tracker, 3.0 * refusals)
+    assert len(span(node)) == expected
+
+
+def test_a_refusal_is_forgotten_by_and_by() -> None:
+    budget = Budget()
+    assert budget.on_throttled(BLOB, REGISTRY, 1.0, 0.0)
+    assert [budget.stretch(REGISTRY, now) for now in (0.0, 60.0, 600.0)] == [4.0, 2.0, 1.0]
+    assert budget.stretch("mirror.example", 0.0) == 1.0
+
+
 def test_the_budget_grows_while_nodes_wait_and_leases_complete(tracker: Tracker) -> None:
     nodes = [FakeNode(n) for n in range(30)]
     for tenth in range(20):

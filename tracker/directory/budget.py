@@ -9,6 +9,8 @@ to pass them on). A slow node's lease says nothing of the registry: fewer run on
 What is read in a moment is over long before its node calls again: a small lease weighs little in a registry's limit,
 else an image of many small layers would come by 16 of them a call. A node opens 16 connections at most, anyway.
 
+Whoever refuses requests counts them: after a refusal each is for more than usual (`stretch`), which fades.
+
 Races and checks are not counted against a blob's limit: what makes them necessary is that it is used up.
 """
 
@@ -35,6 +37,9 @@ _SHORTEST_LEASE_SECONDS = 0.001
 _MOST_SIZES = 64
 _LEAST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 600.0
+_STRETCHED_BY = 4.0  # at each refusal that is news
+_MOST_STRETCHED = 32.0
+_STRETCH_FADES_SECONDS = 60.0
 # Leases that were running when the registry began to refuse are refused one by one: that is one refusal, not many.
 _HALVE_AGAIN_SECONDS = 2.0
 
@@ -94,6 +99,7 @@ class Budget:
         self._registries: dict[str, _Limit] = {}
         self._paused_until: dict[str, float] = {}
         self._halved_at: dict[str, float] = {}
+        self._stretched: dict[str, float] = {}  # as of _halved_at
 
     def pause_seconds(self, registry: str, now: float) -> float:
         """0 where the registry may be asked."""
@@ -128,10 +134,19 @@ class Budget:
         self._paused_until[registry] = max(self._paused_until.get(registry, 0.0), now + pause)
         if now - self._halved_at.get(registry, -_HALVE_AGAIN_SECONDS) < _HALVE_AGAIN_SECONDS:
             return False
+        stretched = self.stretch(registry, now) * _STRETCHED_BY
+        self._stretched[registry] = min(stretched, _MOST_STRETCHED)
         self._halved_at[registry] = now
         self.registry(registry).halve()
         self.blob(blob).halve()
         return True
+
+    def stretch(self, registry: str, now: float) -> float:
+        """How many times longer than usual a lease should be, so that fewer requests do."""
+        if registry not in self._stretched:
+            return 1.0
+        faded = 2 ** ((now - self._halved_at[registry]) / _STRETCH_FADES_SECONDS)
+        return max(self._stretched[registry] / faded, 1.0)
 
     def forget_blob(self, blob: Digest) -> None:
         self._blobs.pop(blob, None)

@@ -66,7 +66,6 @@ class LeaseGrants:
             return None
         if not may_read(swarm, member, now) or self._is_passed_over(swarm, member, interval_seconds, now):
             return None
-        assert swarm.chunks is not None
         start = lowest(free)
         if not swarm.has_ranges:
             # One holder, one stream: whatever is asked for, the registry sends the blob from its first byte.
@@ -75,8 +74,14 @@ class LeaseGrants:
                 if swarm.leases
                 else self._start(swarm, member, LeaseKind.NORMAL, start, swarm.count, now)
             )
-        longest = run_chunks(swarm.chunks, len(swarm.incomplete), member.granted)
+        longest = self._longest(swarm, member, now)
         return self._start(swarm, member, LeaseKind.NORMAL, start, run_end(free, start, longest), now)
+
+    def _longest(self, swarm: Swarm, member: Member, now: float) -> int:
+        """Chunks in one lease."""
+        assert swarm.chunks is not None
+        stretch = self._budget.stretch(member.source, now)
+        return run_chunks(swarm.chunks, len(swarm.incomplete), member.granted, stretch)
 
     def _kept_back(self, swarm: Swarm, member: Member, interval_seconds: float, now: float) -> int:
         """Once the rest has been read: what its readers do not pass on."""
@@ -120,9 +125,8 @@ class LeaseGrants:
         bits = raceable_bits(swarm, member, now)
         if not bits:
             return None
-        assert swarm.chunks is not None
         start = lowest(bits)
-        longest = run_chunks(swarm.chunks, len(swarm.incomplete), member.granted)
+        longest = self._longest(swarm, member, now)
         return self._start(swarm, member, LeaseKind.RACE, start, run_end(bits, start, longest), now)
 
     def _check(self, swarm: Swarm, member: Member, now: float) -> LeaseRecord | None:
