@@ -10,6 +10,7 @@ from typing import Literal
 
 from agent.content.errors import InputError
 from agent.content.platform import Platform
+from builder.run.name_resolution import HOST_GATEWAY
 from builder.run.ssh_agent import KeyAgent, load_key
 
 OutputKind = Literal["store", "oci", "docker", "tar", "local"]
@@ -153,7 +154,7 @@ def parse_output(text: str) -> Output:
 
 
 def parse_hosts(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """`NAME:ADDRESS` or `NAME=ADDRESS`. Raises InputError."""
+    """`NAME:ADDRESS` or `NAME=ADDRESS`; the address `host-gateway` is this machine. Raises InputError."""
     hosts = []
     for text in texts:
         separator = "=" if "=" in text else ":"
@@ -165,10 +166,14 @@ def parse_hosts(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _address(address: str, text: str) -> str:
+    if address == HOST_GATEWAY:
+        return address
     try:
         ip_address(address)
     except ValueError:
-        raise InputError(f"--add-host {text[:100]!r}: {address[:100]!r} is no address") from None
+        raise InputError(
+            f"--add-host {text[:100]!r}: {address[:100]!r} is neither an address nor {HOST_GATEWAY}"
+        ) from None
     return address
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 
+HOST_GATEWAY = "host-gateway"
+"""The address of an --add-host that stands for this machine, as in Docker."""
 _RESOLV_CONF = "/etc/resolv.conf"
 _RESOLVED_CONF = "/run/systemd/resolve/resolv.conf"
 _PUBLIC_SERVERS = ("8.8.8.8", "8.8.4.4")
@@ -34,10 +36,11 @@ def ipv4_servers(text: str) -> list[IPv4Address]:
     return [address for address in addresses if isinstance(address, IPv4Address)]
 
 
-def hosts_file(host_name: str, entries: Iterable[tuple[str, str]]) -> str:
-    """entries: of --add-host: name, address."""
+def hosts_file(host_name: str, entries: Iterable[tuple[str, str]], gateway: str) -> str:
+    """entries: of --add-host: name, address. gateway: what HOST_GATEWAY stands for."""
     own = f"127.0.0.1\tlocalhost {host_name}\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-    return own + "".join(f"{address}\t{name}\n" for name, address in entries)
+    told = ((name, gateway if address == HOST_GATEWAY else address) for name, address in entries)
+    return own + "".join(f"{address}\t{name}\n" for name, address in told)
 
 
 def _without_unreachable(text: str) -> str:

@@ -22,9 +22,13 @@ _USUAL_MTU = 1500
 
 @dataclass(slots=True)
 class Network:
-    """namespace: its path; "" a new, empty one; None the machine's own. `close` once, when nothing runs in it."""
+    """namespace: its path; "" a new, empty one; None the machine's own. `close` once, when nothing runs in it.
+
+    gateway: where this machine is, seen from inside.
+    """
 
     namespace: str | None
+    gateway: str = "127.0.0.1"
     _closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def close(self) -> None:
@@ -48,7 +52,9 @@ def open_network(
         namespace_fd = open_link(reservation.block, _mtu(routes))
         stack.callback(close_link, reservation.block)
         stack.callback(os.close, namespace_fd)
-        return Network(f"/proc/{os.getpid()}/fd/{namespace_fd}", stack.pop_all())
+        return Network(
+            f"/proc/{os.getpid()}/fd/{namespace_fd}", str(reservation.block.gateway), stack.pop_all()
+        )
 
 
 def clean_up_networks(reservations: Path = RESERVATIONS) -> None:

@@ -63,7 +63,7 @@ class PreparedContainer:
         self._network = open_network(operation.network)
         _make_directory(self.root, operation.directory, user)
         mounts = [
-            *self._own_files(),
+            *self._own_files(self._network.gateway),
             *(self._mount(number, m) for number, m in enumerate(self._request.mounts)),
         ]
         self._points = MountPoints(self.root, ((m.target, _is_directory(m)) for m in mounts))
@@ -101,11 +101,11 @@ class PreparedContainer:
                 stack.callback(agent.close)
             stack.callback(delete_container, self._bundle, Record(self.id, self._request.runtime))
 
-    def _own_files(self) -> list[c.Mount]:
+    def _own_files(self, gateway: str) -> list[c.Mount]:
         operation = self._request.operation
         files = {
             "/etc/resolv.conf": read_resolver(isolated=operation.network != "host"),
-            "/etc/hosts": hosts_file(c.HOST_NAME, operation.hosts),
+            "/etc/hosts": hosts_file(c.HOST_NAME, operation.hosts, gateway),
         }
         options = (*_HARMLESS, "rbind", "ro")
         mounts = [

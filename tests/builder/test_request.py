@@ -94,11 +94,15 @@ def test_an_output_that_is_none_is_refused(text: str) -> None:
 
 
 def test_hosts_have_names_and_addresses() -> None:
-    assert parse_hosts(["db:10.0.0.1", "six=::1", "v6:[::2]"]) == (
+    assert parse_hosts(["db:10.0.0.1", "six=::1", "v6:[::2]", "here:host-gateway"]) == (
         ("db", "10.0.0.1"),
         ("six", "::1"),
         ("v6", "::2"),
+        ("here", "host-gateway"),
     )
-    for text, problem in (("db", "expected NAME:ADDRESS"), ("db:999.1.1.1", "'999.1.1.1' is no address")):
+    for text, problem in (
+        ("db", "expected NAME:ADDRESS"),
+        ("db:999.1.1.1", "'999.1.1.1' is neither an address nor host-gateway"),
+    ):
         with pytest.raises(InputError, match=problem):
             parse_hosts([text])

@@ -26,6 +26,6 @@ def test_lines_that_are_none_name_no_server() -> None:
 
 
 def test_hosts_are_appended() -> None:
-    text = hosts_file("box", [("db", "10.0.0.2"), ("six", "fd00::1")])
+    text = hosts_file("box", [("db", "10.0.0.2"), ("six", "fd00::1"), ("here", "host-gateway")], "10.213.0.1")
     assert text.startswith("127.0.0.1\tlocalhost box\n::1\tlocalhost")
-    assert text.endswith("10.0.0.2\tdb\nfd00::1\tsix\n")
+    assert text.endswith("10.0.0.2\tdb\nfd00::1\tsix\n10.213.0.1\there\n")
