@@ -48,15 +48,17 @@ class ClientConnection:
     # ---- the request
 
     async def send_request(
-        self, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes | None
+        self,
+        method: str,
+        target: str,
+        headers: list[tuple[str, str]] | list[tuple[bytes, bytes]],
+        body: bytes | None,
     ) -> None:
         """`headers` include Host and, for a body, Content-Length. `body` None: it follows by `send_body`."""
         self._answered = False
         self._method, self._declared, self._rest = method, None, memoryview(b"")
         try:
-            head = (
-                self._protocol.send(h11.Request(method=method, target=target, headers=list(headers))) or b""
-            )
+            head = self._protocol.send(h11.Request(method=method, target=target, headers=headers)) or b""
         except (h11.LocalProtocolError, UnicodeEncodeError):
             raise ConnectionFailed("characters that no request may have", before_answer=True) from None
         if body:

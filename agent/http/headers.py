@@ -18,6 +18,10 @@ class Headers:
     def of(cls, fields: Iterable[tuple[str, str]]) -> "Headers":
         return cls([(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fields])
 
+    @property
+    def raw(self) -> list[tuple[bytes, bytes]]:
+        return list(self._fields)
+
     def get(self, name: str) -> str | None:
         """The value of the first field of that name, None where there is none."""
         wanted = name.lower().encode("latin-1")

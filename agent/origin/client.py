@@ -1,9 +1,12 @@
-"""The connections of one registry, and how patient we are with it.
+"""The HTTP clients of one registry: httpx on our transport, set up so that it does nothing behind our back.
 
-`home` leads to the registry itself, `away` to where it sends us (token servers, CDNs). Redirects, credentials and
-content codings are for those above; there are no cookies, no netrc, no proxies from the environment and no HTTP/2.
+`home` speaks to the registry itself, `away` to where it sends us (token servers, CDNs). No redirects, cookies, netrc,
+proxies from the environment, content coding or HTTP/2. httpx logs whole URLs at INFO: signed queries would land in
+logs, so its logger is held down here.
 """
 
+import http.cookiejar
+import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,13 +14,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import certifi
+import httpx
 import trio
 
 from agent.content.errors import InputError
 from agent.origin.connections import Connections
 from agent.origin.network import AwayNetwork, HomeNetwork, Resolve, Whereabouts, resolve
+from agent.origin.transport import OriginTransport
 from agent.origin.upstream import Upstream
+from agent.version import VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +40,11 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """One registry's connections and what is known of where it is. `timeouts` hold for both."""
+    """One registry's clients and what is known of where it is. `timeouts` hold for both."""
 
     upstream: Upstream
-    home: Connections
-    away: Connections
+    home: httpx.AsyncClient
+    away: httpx.AsyncClient
     home_slots: trio.Semaphore
     away_slots: trio.Semaphore
     whereabouts: Whereabouts
@@ -54,7 +59,7 @@ async def open_clients(
     whereabouts = Whereabouts(allow_private=upstream.allow_private_redirects)
     context = _context_of(upstream)
     home, away = [
-        Connections(network, context, timeouts.connect_seconds, upstream.max_connections)
+        _new_client(Connections(network, context, timeouts.connect_seconds, upstream.max_connections))
         for network in (HomeNetwork(whereabouts, resolver), AwayNetwork(whereabouts, resolver or resolve))
     ]
     home_slots, away_slots = (trio.Semaphore(upstream.max_connections) for _ in range(2))
@@ -64,6 +69,20 @@ async def open_clients(
         with trio.CancelScope(shield=True):  # closing waits for nobody
             await home.aclose()
             await away.aclose()
+
+
+def _new_client(connections: Connections) -> httpx.AsyncClient:
+    """Deadlines are request.py's and response.py's."""
+    logging.getLogger("httpx").setLevel(logging.CRITICAL)
+    no_cookies = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=()))
+    return httpx.AsyncClient(
+        transport=OriginTransport(connections),
+        headers={"accept-encoding": "identity", "user-agent": f"shoal/{VERSION}"},
+        timeout=None,
+        follow_redirects=False,
+        trust_env=False,
+        cookies=no_cookies,
+    )
 
 
 def _context_of(upstream: Upstream) -> ssl.SSLContext:
@@ -86,11 +105,11 @@ def _machine_context() -> ssl.SSLContext:
 
 
 def _new_machine_context() -> ssl.SSLContext:
-    """What this machine trusts (OpenSSL's places, SSL_CERT_FILE and SSL_CERT_DIR), else certifi's bundle."""
+    """What this machine trusts (OpenSSL's places, SSL_CERT_FILE and SSL_CERT_DIR), else httpx's bundle."""
     context = ssl.create_default_context()
     paths = ssl.get_default_verify_paths()
     has_own = bool(paths.cafile) or (bool(paths.capath) and any(Path(paths.capath).iterdir()))
     if not has_own:
-        context.load_verify_locations(cafile=certifi.where())
+        context = httpx.create_ssl_context(trust_env=False)
     context.set_alpn_protocols(["http/1.1"])
     return context

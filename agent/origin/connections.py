@@ -6,8 +6,8 @@ How many are in use at a time is limited by who asks (request.py); who may be co
 import ssl
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import SplitResult
 
+import httpx
 import trio
 
 from agent.http.client_connection import ClientConnection, ConnectionFailed
@@ -26,14 +26,8 @@ class Place:
     port: int
 
     @classmethod
-    def of(cls, url: SplitResult) -> Self:
-        return cls(url.scheme, url.hostname or "", url.port or _PORTS[url.scheme])
-
-    @property
-    def authority(self) -> str:
-        """As the Host header names it."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+    def of(cls, url: httpx.URL) -> Self:
+        return cls(url.scheme, url.host, url.port or _PORTS[url.scheme])
 
 
 class Connections:

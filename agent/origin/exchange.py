@@ -8,9 +8,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import httpx
+
 from agent.content.errors import ShoalError, SourceError, Unauthorized
 from agent.content.reference import Repository
-from agent.http.headers import Headers
 from agent.origin.authorizer import Authorizer
 from agent.origin.challenge import parse_challenges
 from agent.origin.client import Clients
@@ -62,7 +63,7 @@ class Exchange:
         clients: Clients,
         authorizer: Authorizer,
         now_unix: Callable[[], float],
-        on_head: Callable[[Headers], None],
+        on_head: Callable[[httpx.Headers], None],
     ) -> None:
         self.timeouts = clients.timeouts
         self.host = clients.upstream.host
@@ -85,7 +86,7 @@ class Exchange:
         header = await self._authorizer.header_for(ask.repository)
         for _ in range(_MAX_CHALLENGES_ANSWERED):
             response = await self._follow(ask, header)
-            challenges = parse_challenges(response.headers.get_all("www-authenticate"))
+            challenges = parse_challenges(response.headers.get_list("www-authenticate"))
             more_scope = response.status == 403 and any(
                 challenge.wants_more_scope for challenge in challenges
             )

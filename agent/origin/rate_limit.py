@@ -1,10 +1,8 @@
 """What registries say is left of their allowance (Docker Hub: `ratelimit-remaining: 76;w=21600`). PURE."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-from agent.http.headers import Headers
 
 _VALUE = re.compile(r"\s*([0-9]{1,12})\s*(?:;\s*w=([0-9]{1,9}))?.*", re.DOTALL)
 
@@ -35,7 +33,7 @@ class RateLimits:
         self.latest: dict[str, RateLimit] = {}
         self._on_rate_limit = on_rate_limit
 
-    def note(self, registry: str, headers: Headers) -> None:
+    def note(self, registry: str, headers: Mapping[str, str]) -> None:
         limit = RateLimit.parse(registry, headers.get("ratelimit-limit"), headers.get("ratelimit-remaining"))
         if limit is not None:
             self.latest[registry] = limit

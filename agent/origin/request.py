@@ -7,24 +7,17 @@ SourceError where it is not.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.parse import urlsplit
 
+import httpx
 import trio
 
 from agent.content.errors import SourceError
-from agent.http.client_connection import ClientConnection, ConnectionFailed
-from agent.http.headers import Headers
+from agent.http.client_connection import ConnectionFailed
 from agent.origin.client import Clients
-from agent.origin.connections import Connections, Place
 from agent.origin.response import OpenResponse
 from agent.origin.retry import Transient
 from agent.origin.upload_body import UploadBody
-from agent.version import VERSION
-
-_ALWAYS = (("accept-encoding", "identity"), ("user-agent", f"shoal/{VERSION}"))
-_FORM = ("content-type", "application/x-www-form-urlencoded")
-_Fields = Sequence[tuple[str, str]]
 
 
 async def open_response(
@@ -33,67 +26,52 @@ async def open_response(
     url: str,
     *,
     away: bool,
-    headers: _Fields = (),
+    headers: Sequence[tuple[str, str]] = (),
     form: Mapping[str, str] | None = None,
     body: UploadBody | None = None,
 ) -> OpenResponse:
     """The caller closes it, which frees the slot. Redirects are answers like others."""
-    parts = urlsplit(url)
-    place, host = Place.of(parts), parts.netloc
-    connections, slots = (clients.away, clients.away_slots) if away else (clients.home, clients.home_slots)
-    message = _Message.of(method, parts, headers, form, body)
-
-    async def let_go(connection: ClientConnection) -> None:
-        slots.release()
-        await connections.give_back(connection, place)
-
+    host = urlsplit(url).netloc
+    client, slots = (clients.away, clients.away_slots) if away else (clients.home, clients.home_slots)
     await slots.acquire()
     try:
-        connection, status, answered = await _send(clients, connections, place, message, host)
+        raw = await _send(clients, client, _request(client, method, url, headers, form, body), body, host)
     except BaseException:
         slots.release()
         raise
     stall_seconds = clients.timeouts.stall_seconds
-    return OpenResponse(
-        connection, status, answered, host, away=away, stall_seconds=stall_seconds, let_go=let_go
-    )
+    return OpenResponse(raw, host, away=away, stall_seconds=stall_seconds, on_close=slots.release)
 
 
-@dataclass(frozen=True, slots=True)
-class _Message:
-    """What goes out. `body`: what `content` is not."""
-
-    method: str
-    target: str
-    headers: _Fields
-    content: bytes
-    body: UploadBody | None
-
-    @classmethod
-    def of(
-        cls,
-        method: str,
-        url: SplitResult,
-        headers: _Fields,
-        form: Mapping[str, str] | None,
-        body: UploadBody | None,
-    ) -> "_Message":
-        content = b"" if form is None else urlencode(form).encode()
-        fields = [("host", Place.of(url).authority), *_ALWAYS, *headers]
-        if all(name != "accept" for name, _ in headers):
-            fields.append(("accept", "*/*"))
-        if form is not None:
-            fields.append(_FORM)
-        if method not in ("GET", "HEAD"):
-            fields.append(("content-length", str(len(content) if body is None else body.size)))
-        target = f"{url.path or '/'}{'?' if url.query else ''}{url.query}"
-        return cls(method, target, fields, content, body)
+def _request(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    headers: Sequence[tuple[str, str]],
+    form: Mapping[str, str] | None,
+    body: UploadBody | None,
+) -> httpx.Request:
+    """Raises Transient for a URL that httpx cannot read."""
+    length = [] if body is None else [("content-length", str(body.size))]
+    try:
+        request = client.build_request(method, url, headers=[*headers, *length], data=form)
+    except httpx.InvalidURL:
+        raise Transient(
+            SourceError(f"{urlsplit(url).netloc} cannot be reached: the URL is malformed")
+        ) from None
+    if body is not None:
+        request.stream = body
+    return request
 
 
 async def _send(
-    clients: Clients, connections: Connections, place: Place, message: _Message, host: str
-) -> tuple[ClientConnection, int, Headers]:
-    timeouts, body = clients.timeouts, message.body
+    clients: Clients,
+    client: httpx.AsyncClient,
+    request: httpx.Request,
+    body: UploadBody | None,
+    host: str,
+) -> httpx.Response:
+    timeouts = clients.timeouts
     with trio.move_on_after(timeouts.connect_seconds + timeouts.answer_seconds) as scope:
 
         def extend(is_end: bool) -> None:
@@ -103,8 +81,7 @@ async def _send(
         if body is not None:
             body.on_piece = extend
         try:
-            connection = await connections.take(place)
-            return connection, *await _exchange(connection, message)
+            return await client.send(request, stream=True)
         except SourceError as error:
             raise SourceError(f"{clients.upstream.host} {error}: not followed") from None
         except ConnectionFailed as error:
@@ -112,22 +89,3 @@ async def _send(
     if body is not None:
         raise Transient(SourceError(f"{host} took no more of what was sent, or did not answer, in time"))
     raise Transient(SourceError(f"{host} cannot be reached: no answer in time"))
-
-
-async def _exchange(connection: ClientConnection, message: _Message) -> tuple[int, Headers]:
-    """The head of the answer. Closes the connection where it fails."""
-    is_done = False
-    try:
-        content = message.content if message.body is None else None
-        await connection.send_request(message.method, message.target, message.headers, content)
-        if message.body is not None:
-            try:
-                await connection.send_body(message.body)
-            except ConnectionFailed:
-                pass  # a registry that wants no more of it may have said why, before it closed
-        head = await connection.receive_head()
-        is_done = True
-        return head
-    finally:
-        if not is_done:
-            await connection.aclose()

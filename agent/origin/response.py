@@ -3,14 +3,15 @@
 Invariant: after `close` the connection is either kept for the next request, its body read to the end, or closed.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
+import httpx
 import trio
 
 from agent.content.errors import SourceError
-from agent.http.client_connection import ClientConnection, ConnectionFailed
-from agent.http.headers import Headers
+from agent.http.client_connection import ConnectionFailed
 from agent.origin.retry import Transient
+from agent.origin.transport import BODY, Body
 
 _PIECE_BYTES = 64 * 1024
 _REST_BYTES = 64 * 1024
@@ -22,22 +23,21 @@ class OpenResponse:
 
     def __init__(
         self,
-        connection: ClientConnection,
-        status: int,
-        headers: Headers,
+        response: httpx.Response,
         host: str,
         *,
         away: bool,
         stall_seconds: float,
-        let_go: Callable[[ClientConnection], Awaitable[None]],
+        on_close: Callable[[], None],
     ) -> None:
-        self.status = status
-        self.headers = headers
+        self.status = response.status_code
+        self.headers = response.headers
         self.host = host
         self.away = away
-        self._connection: ClientConnection | None = connection
+        self._response = response
+        self._body: Body = response.extensions[BODY]
         self._stall_seconds = stall_seconds
-        self._let_go = let_go
+        self._on_close: Callable[[], None] | None = on_close
         self._failed = False
 
     @property
@@ -49,11 +49,11 @@ class OpenResponse:
         """How many of the next bytes of the body, as sent, are in `buffer`; 0 at its end. Raises Transient when it is
         cut or stalls.
         """
-        if self._failed or self._connection is None:
+        if self._failed:
             return 0
         try:
             with trio.move_on_after(self._stall_seconds):
-                return await self._connection.receive_into(buffer)
+                return await self._body.receive_into(buffer)
         except ConnectionFailed:
             self._failed = True
             raise Transient(SourceError(f"{self.host} broke off its answer")) from None
@@ -73,17 +73,17 @@ class OpenResponse:
 
     async def close(self) -> None:
         """Give the connection back. A short rest of the body is read for that; else the connection is closed."""
-        connection = self._connection
-        if connection is None:
+        on_close, self._on_close = self._on_close, None
+        if on_close is None:
             return
         try:
-            rest = connection.left_bytes
+            rest = self._body.left_bytes
             if rest and rest <= _REST_BYTES and not self._failed:
                 with trio.move_on_after(_REST_SECONDS):
                     await self.read(rest, _REST_SECONDS)
         except Transient:
             pass
         finally:
-            self._connection = None
-            with trio.CancelScope(shield=True):  # it waits for nobody
-                await self._let_go(connection)
+            with trio.CancelScope(shield=True):
+                await self._response.aclose()
+            on_close()

@@ -7,6 +7,8 @@ extends the deadline of its request with each piece: a slow link is fine, one th
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
+import httpx
+
 from agent.content.digest import Digest, Hasher
 from agent.content.errors import ContentError
 
@@ -43,7 +45,7 @@ def _unseen(_count: int) -> None:
     """Nobody watches."""
 
 
-class UploadBody:
+class UploadBody(httpx.AsyncByteStream):
     """`on_sent` is told up to where the content is out; `on_piece` whether all of it is. Ends in ContentError where the
     bytes are not those of the digest: then they must not be committed. What goes on from `start` needs the `hasher` of
     what is before it."""
