@@ -178,8 +178,9 @@ def _receive(connection: socket.socket) -> tuple[Request, list[int]]:
 def _become(pid: int, request: Request, descriptors: list[int]) -> None:
     """Take over what makes that process that process."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if os.getuid() == 0:
-        os.setgroups(groups_of(pid))
+    groups = groups_of(pid)
+    if sorted(groups) != sorted(os.getgroups()):  # each thread has to take part, idle ones too: milliseconds
+        os.setgroups(groups)
     for limit in range(resource.RLIM_NLIMITS if hasattr(resource, "RLIM_NLIMITS") else 16):
         resource.setrlimit(limit, resource.prlimit(pid, limit))
     for thread in os.listdir("/proc/self/task"):  # those that a rehearsal left idle, too
