@@ -19,18 +19,21 @@ from agent.content.errors import DiskError
 from agent.http.byte_sender import ConnectionLost
 from agent.http.response import Bytes
 
-_NOTSENT_BYTES = 1024 * 1024  # trio's own 16 KiB would wake us 64 times as often
+_UNSENT_BYTES = 1024 * 1024  # trio's own 16 KiB would wake us 64 times as often
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class SocketSender:
-    def __init__(self, stream: trio.SocketStream, stall_seconds: float) -> None:
+    def __init__(
+        self, stream: trio.SocketStream, stall_seconds: float, unsent_bytes: int = _UNSENT_BYTES
+    ) -> None:
+        """`unsent_bytes`: what the kernel may hold that is not on its way yet; whatever is sent next waits for it."""
         self._stream = stream
         self._fd = stream.socket.fileno()
         self._stall_seconds = stall_seconds
         self._is_tcp = stream.socket.family != socket.AF_UNIX
         if self._is_tcp:  # TCP_NODELAY is set by trio
-            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOTSENT_BYTES)
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)
 
     async def send(self, pieces: Sequence[Bytes]) -> None:
         total = sum(map(len, pieces))

