@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from builder.build import BuildOutcome, Surroundings
     from builder.execution.step_failure import StepFailed
 
-_MISSING_FILE = re.compile(r"(\"/[^\"\n]{0,4096}\": not found)")
+# The name of a file is no field, whatever it is called: `"/token": not found`, `/etc/passwd: it is a file`.
+_FILE_NAME = re.compile(r"""(/[^\s:"']{1,4096}["']?)(: )""")
+_NO_FIELD = "\ue000"
 _GRANTS = ("network.host", "security.insecure")
 
 
@@ -256,16 +258,15 @@ def _end_check(dockerfile: Dockerfile, warnings: Sequence[Warning]) -> NoReturn:
 def _end_failed(failure: "StepFailed", read: Sequence[Dockerfile]) -> NoReturn:
     """The command's last words and the line of the Dockerfile first, then what is told of every failure."""
     if read:
-        click.echo(_shown(failure.report(read[0].lines, read[0].name)), err=True)
-    click.echo(f"shoal: {_shown(str(failure))}", err=True)
+        click.echo(shown_text(failure.report(read[0].lines, read[0].name)), err=True)
+    click.echo(f"shoal: {shown_text(str(failure))}", err=True)
     cause = failure.cause
     sys.exit(exit_code_of(cause) if isinstance(cause, ShoalError) else FAILURE)
 
 
-def _shown(text: str) -> str:
-    """Without what looks like a secret; a file that is called `secret` and is not there is none."""
-    parts = _MISSING_FILE.split(text)
-    return "".join(part if _MISSING_FILE.fullmatch(part) else redact(part) for part in parts)
+def shown_text(text: str) -> str:
+    """Without what looks like a secret."""
+    return redact(_FILE_NAME.sub(rf"\1{_NO_FIELD}\2", text)).replace(_NO_FIELD, "")
 
 
 def _tell_outcome(flags: _Flags, outcome: "BuildOutcome") -> None:

@@ -24,7 +24,7 @@ from builder.layers.interruption import stop_if_cancelled
 from builder.layers.selection import Picked, Wanted, selected
 from builder.plan.steps import CopyOperation, GitSource, MakeDirectory
 from builder.run.root_path import path_in_root
-from builder.run.users import find_account, find_group
+from builder.run.users import LARGEST_ID, find_account, find_group
 
 Owner = tuple[int, int]
 _DIRECTORY_MODE = 0o755
@@ -224,14 +224,21 @@ def named_owner(text: str, tree: Path) -> Owner:
     uid, gid = 0, 0
     try:
         if name.isdecimal():
-            uid = gid = int(name)
+            uid = gid = _id(name)
         elif name:
             account = find_account(name, tree)
             uid, gid = (account.uid, account.gid) if account else (0, 0)
         if group.isdecimal():
-            gid = int(group)
+            gid = _id(group)
         elif group and (known := find_group(group, tree)) is not None:
             gid = known
     except ShoalError as error:
-        raise InputError(f"cannot tell who {text} is: {error}") from None
+        raise InputError(f"cannot tell who {text[:100]} is: {error}") from None
     return uid, gid
+
+
+def _id(text: str) -> int:
+    number = int(text[:20])
+    if number > LARGEST_ID:
+        raise InputError(f"{text[:20]} is beyond the largest user or group number, {LARGEST_ID}")
+    return number

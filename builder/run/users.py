@@ -12,7 +12,7 @@ from pathlib import Path
 from builder.run.errors import RunError
 from builder.run.root_path import read_in_root
 
-_LARGEST_ID = 2**31 - 1
+LARGEST_ID = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,6 @@ def _number(text: str, otherwise: str) -> int:
     number = _as_number(text)
     if number is None:
         raise RunError(otherwise)
-    if number > _LARGEST_ID:
-        raise RunError(f"{text} is beyond the largest user or group number, {_LARGEST_ID}")
+    if number > LARGEST_ID:
+        raise RunError(f"{text} is beyond the largest user or group number, {LARGEST_ID}")
     return number

@@ -99,11 +99,16 @@ class _Git:
                 "a git repository is read by the `git` command, which is not installed"
             ) from None
         if done.returncode:
-            lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or [
-                f"exit status {done.returncode}"
-            ]
-            raise SourceError(f"git {arguments[0]} of {redact(self._url)}: {redact(lines[-1][:300])}")
+            told = complaint(done.stderr.decode("utf-8", "replace")) or f"exit status {done.returncode}"
+            raise SourceError(f"git {arguments[0]} of {redact(self._url)}: {redact(told[:300])}")
         return done.stdout.decode("utf-8", "replace")
+
+
+def complaint(text: str) -> str:
+    """What git says is wrong, and what ssh said before it; else its last line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    fatal = [number for number, line in enumerate(lines) if line.startswith("fatal: ")]
+    return " ".join(lines[max(0, fatal[0] - 1) : fatal[0] + 1]) if fatal else "".join(lines[-1:])
 
 
 def is_commit(reference: str) -> bool:

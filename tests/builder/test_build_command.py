@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from builder.build_command import build
+from builder.build_command import build, shown_text
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,32 @@ def test_a_file_of_no_name_is_the_usual_one(tmp_path: Path) -> None:
     told = CliRunner().invoke(build, ["--file", "", "--check", str(tmp_path)], env=environment)
     assert "Check complete, 2 warnings have been found!" in told.output
     assert told.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('COPY token /: "/token": not found', 'COPY token /: "/token": not found'),
+        (
+            "WORKDIR /x: cannot use /etc/passwd: it is a file",
+            "WORKDIR /x: cannot use /etc/passwd: it is a file",
+        ),
+        ("WORKDIR /etc/passwd: a file", "WORKDIR /etc/passwd: a file"),
+        ("ENV password=/abc: x", "ENV password=***"),
+        ("RUN x --password: /abc: x", "RUN x --password: ***"),
+        ("ADD https://me:secret@host/x: no", "ADD https://***@host/x: no"),
+        ('RUN curl -H "Authorization: Bearer /abc: b"', 'RUN curl -H "Authorization: '),
+    ],
+)
+def test_secrets_are_hidden_and_names_of_files_are_not(text: str, shown: str) -> None:
+    assert shown_text(text).startswith(shown)
+    assert "abc" not in shown_text(text)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="trees are mounted, by root")
+def test_a_missing_file_is_told_with_its_line_and_its_name(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY secret /\n")
+    environment = {"SHOAL_NODE_DATA_DIR": str(tmp_path / "data"), "SHOAL_CONFIG": os.devnull}
     told = CliRunner().invoke(build, [str(tmp_path)], env=environment)
     assert '[1/1] COPY secret /: "/secret": not found' in told.output
     assert "Dockerfile:2" in told.output

@@ -238,3 +238,9 @@ def test_workdir_makes_what_is_missing_and_leaves_the_rest(tree: Path) -> None:
     (tree / "file").touch()
     with pytest.raises(InputError, match="there is a file"):
         make_directory(tree, MakeDirectory("/file/x", MINE))
+
+
+def test_a_number_that_no_account_has_is_refused(tree: Path) -> None:
+    for text in ("99999999999", "1:99999999999", "1" * 5000):
+        with pytest.raises(InputError, match="beyond the largest user or group number"):
+            named_owner(text, tree)

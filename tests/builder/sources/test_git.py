@@ -8,7 +8,7 @@ import pytest
 
 from agent.content.errors import InputError, SourceError
 from builder.plan.steps import GitSource
-from builder.sources.git import checkout, parse_git_url
+from builder.sources.git import checkout, complaint, parse_git_url
 
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
@@ -104,3 +104,13 @@ async def test_nothing_of_an_image_or_context_becomes_an_option_of_git(
 )
 def test_git_urls_are_told_from_others(text: str, source: GitSource | None) -> None:
     assert parse_git_url(text) == source
+
+
+def test_of_what_git_says_the_reason_is_told() -> None:
+    said = (
+        "warning: x\nHost key verification failed.\nfatal: Could not read.\n\nPlease make sure\nit exists.\n"
+    )
+    assert complaint(said) == "Host key verification failed. fatal: Could not read."
+    assert complaint("error: a\nerror: b\n") == "error: b"
+    assert complaint("fatal: c\n") == "fatal: c"
+    assert complaint("") == ""
