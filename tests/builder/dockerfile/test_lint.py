@@ -81,6 +81,15 @@ def test_the_check_directive_skips_rules() -> None:
     assert not found(f"# check=skip=all;error=true\n{text}")
 
 
+def test_a_check_above_an_instruction_is_for_that_one_alone() -> None:
+    comments = "# a file\n\n# check=skip=StageNameCasing because it is old\n# it is\n"
+    text = f"{comments}FROM a AS B\nFROM a AS C\nMAINTAINER x\n"
+    assert found(text) == [("StageNameCasing", 6), ("MaintainerDeprecated", 7)]
+    for comment in ("# check=skip=Other", "# check=skip", "# checks=skip=all", "# check=skip=all\n"):
+        assert found(f"# a file\n\n{comment}\nFROM a AS B\n")[0][0] == "StageNameCasing"
+    assert not found("# a file\n\n#Check = skip=all\nFROM a AS B\n")
+
+
 def test_the_check_directive_makes_an_error_of_a_warning() -> None:
     dockerfile = parsed("# check=error=true\nFROM a AS B\nMAINTAINER x\n")
     with pytest.raises(DockerfileError, match="found: StageNameCasing, MaintainerDeprecated") as caught:
