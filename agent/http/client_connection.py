@@ -6,7 +6,7 @@ processor time, and most bytes that a node receives come so.
 Every failure of the transport or of the other side's HTTP is a `ConnectionFailed`; deadlines are the caller's.
 """
 
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable
 
 import h11
 import trio

@@ -70,7 +70,6 @@ class BlobReader:
 class _Shared:
     download: Download
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
-    readers: int = 0
 
 
 class Blobs:
@@ -119,8 +118,8 @@ class Blobs:
         try:
             yield shared.download
         finally:
-            shared.readers -= 1
-            if shared.readers == 0:
+            shared.download.readers -= 1
+            if shared.download.readers == 0:
                 shared.scope.deadline = trio.current_time() + self._linger_seconds
 
     def prefetch(self, digest: Digest, source: Source, size: int, patience_seconds: float) -> None:
@@ -145,7 +144,7 @@ class Blobs:
                     shared.download.source = source  # more is possible now
                 break
             await shared.download.wait_ended()
-        shared.readers += 1
+        shared.download.readers += 1
         shared.scope.deadline = float("inf")
         return shared
 

@@ -35,7 +35,7 @@ from agent.wire.tracker_calls import MAX_INLINE_BYTES, SwarmReport
 _MAX_MISMATCHES = 3
 _LOOK_SECONDS = 0.5
 _BEHIND_BYTES = 2 * 1024 * 1024
-_PREFIX_BYTES = 64 * 1024 * 1024
+_PREFIX_BYTES = 8 * 1024 * 1024  # others want to hash as well
 
 _log = get_log("shoal.download")
 
@@ -50,6 +50,7 @@ class Download:
         self.source = source
         self.services = services
         self.tally = Tally()
+        self.readers = 0
         self.failure: ShoalError | None = None
         self.failures: Failures | None = None
         self.losses: list[
@@ -264,7 +265,7 @@ class Download:
     async def write(self, index: int, data: bytes | bytearray | memoryview, expected: bytes | None) -> bytes:
         """One hop: check, write, hash. Raises ContentError, DiskError."""
         assert self.partial is not None
-        hop = run_inline if len(data) <= INLINE_BYTES else self.services.hop
+        hop = run_inline if len(data) <= INLINE_BYTES else self.services.hashing
         return await hop(self.partial.write_chunk, index, memoryview(data), expected)
 
     async def _check(self, sender: NodeId, index: int, data: bytearray, expected: bytes) -> None:
@@ -300,7 +301,7 @@ class Download:
 
     async def _hash(self, partial: PartialBlob) -> None:
         try:
-            while await self.services.hop(partial.hash_prefix, _PREFIX_BYTES):
+            while await self.services.hashing(partial.hash_prefix, _PREFIX_BYTES):
                 pass
         except DiskError as error:
             self.fail(error)
@@ -313,7 +314,7 @@ class Download:
         assert partial is not None
         is_hashed = not self._is_hashing and partial.unhashed_bytes <= INLINE_BYTES
         try:
-            await (run_inline if is_hashed else hop)(partial.verify)
+            await (run_inline if is_hashed else self.services.hashing)(partial.verify)
         except ContentError as error:
             self._on_mismatch(session, error)
             return

@@ -18,7 +18,7 @@ from agent.http.listeners import bound_port, listen_failure
 from agent.node.blobs import Blobs
 from agent.node.cluster_names import ClusterNames
 from agent.node.copies import CopyFetcher, CopyRules
-from agent.node.hop import Hop, ThreadHop
+from agent.node.hop import Hop, ThreadHop, hashing_hop
 from agent.node.hub import SeedContent, SwarmHub
 from agent.node.identity import load_node_key
 from agent.node.images import Images
@@ -91,13 +91,16 @@ async def open_node(
     data_dir, cluster = settings.node.data_dir, settings.security.cluster
     key = load_node_key(data_dir, cluster)
     limits = store_limits(settings)
+    hashing = hop or hashing_hop()
     hop = hop or ThreadHop()
     with Store(data_dir / "store", limits) as store:
         credentials = CredentialStore.of_machine(settings.credentials.docker_config)
         async with open_origin(_upstreams(settings), credentials, patience) as origin:
             listeners = await _listen(settings)
             address = _advertised(settings, listeners)
-            parts = _Parts(settings, key, store, origin, credentials, patience, metrics, hop, address)
+            parts = _Parts(
+                settings, key, store, origin, credentials, patience, metrics, hop, hashing, address
+            )
             node = parts.node
             async with trio.open_nursery() as services:
                 await services.start(node.hub.run, listeners)
@@ -130,6 +133,7 @@ class _Parts:
         patience: OriginOptions | None,
         metrics: Metrics,
         hop: Hop,
+        hashing: Hop,
         address: str,
     ) -> None:
         self._store, self._key, self._metrics, self._rng = store, key, metrics, random.Random()
@@ -163,6 +167,7 @@ class _Parts:
             metrics=metrics,
             traffic=traffic,
             hop=hop,
+            hashing=hashing,
             rng=self._rng,
             neighbours=peer.neighbours,
             download_rate=download_rate,

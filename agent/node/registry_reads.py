@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from agent.node.download import Download
 
 _MAX_UNKNOWN_BYTES = 4 * 1024 * 1024
+_DOCUMENT_BYTES = 1024 * 1024  # what is of unknown size is one, and hardly ever larger
 
 
 @dataclass(slots=True)
@@ -205,9 +206,11 @@ class RegistryReads:
                 read.next = read.stop
                 return
             begin, end = partial.map.span(first)[0], partial.map.span(read.stop - 1)[1]
-        buffered = _MAX_UNKNOWN_BYTES if partial is None else partial.map.chunk_bytes
+        buffered = _DOCUMENT_BYTES if partial is None else partial.map.chunk_bytes
         async with (
-            download.services.in_flight.reads.taking(buffered),
+            download.services.in_flight.reads.taking(
+                buffered, lambda: (not download.readers, download.began_at, read.start)
+            ),
             download.services.origin.open_content(
                 source.repository,
                 download.digest,

@@ -28,6 +28,7 @@ class Services:
     metrics: Metrics
     traffic: Traffic
     hop: Hop
+    hashing: Hop
     rng: random.Random
     neighbours: int
     download_rate: RateLimit

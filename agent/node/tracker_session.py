@@ -23,7 +23,8 @@ from agent.wire.node_id import NodeId
 from agent.wire.tracker_calls import Announce, AnnounceAnswer, FetchOrder, Suspicion, SwarmAnswer, SwarmReport
 
 _SOON_SECONDS = 0.005  # events that come together are told together
-_SPACING_SECONDS = 0.03
+_SPACING_SECONDS = 0.03  # on average
+_BURST_SECONDS = 0.06  # so much closer may calls be after a rest: the layers of a manifest follow it at once
 _RETRY_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 5.0
 _GOODBYE_SECONDS = 1.0
@@ -82,7 +83,7 @@ class TrackerSession:
         self._suspicions: dict[Digest, list[Suspicion]] = {}
         self._full = True
         self._due = trio.CancelScope()
-        self._soonest = 0.0
+        self._soonest = self._paced_until = 0.0
 
     @property
     def is_configured(self) -> bool:
@@ -130,9 +131,8 @@ class TrackerSession:
                     retry = min(retry * 2, _LONGEST_RETRY_SECONDS)
                 else:
                     retry = _RETRY_SECONDS
-                self._soonest = trio.current_time() + (
-                    _SPACING_SECONDS if self.silent_since is None else wait
-                )
+                if self.silent_since is not None:
+                    self._soonest = trio.current_time() + wait
                 with trio.CancelScope(deadline=trio.current_time() + wait) as self._due:
                     await self._wait_cut(self._client)
         finally:
@@ -161,6 +161,8 @@ class TrackerSession:
     async def _announce(self, client: TrackerClient) -> float:
         """One call; how long to wait until the next. Raises TrackerError, DiskError."""
         announce = self._compose()
+        self._paced_until = max(self._paced_until, trio.current_time()) + _SPACING_SECONDS
+        self._soonest = self._paced_until - _BURST_SECONDS
         self._due = trio.CancelScope()  # wake() from here on asks for the call after this one
         answer = await client.announce(announce)
         self._full = answer.resync
@@ -176,7 +178,7 @@ class TrackerSession:
             self.on_told_all()
         self.on_fetch(answer.fetch)
         woken = self._due.deadline - trio.current_time()
-        return 0.0 if answer.resync else min(answer.interval_seconds, max(woken, _SPACING_SECONDS))
+        return 0.0 if answer.resync else min(answer.interval_seconds, max(woken, 0.0))
 
     def _compose(self) -> Announce:
         full, news, suspicions = self._full, self._news, self._suspicions

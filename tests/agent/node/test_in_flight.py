@@ -120,3 +120,43 @@ async def test_who_stops_waiting_takes_nothing() -> None:
             raise AssertionError
     assert budget.used_bytes == 10
     assert not budget.is_contested
+
+
+async def test_the_lowest_rank_goes_first_as_it_is_when_there_is_room() -> None:
+    budget = Budget(10)
+    order: list[str] = []
+    ranks = {"ahead": 1, "wanted": 0, "wanted since": 2}
+
+    async def take(name: str) -> None:
+        async with budget.taking(8, lambda: (ranks[name],)):
+            order.append(name)
+
+    budget.take(10)
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            for name in ranks:
+                nursery.start_soon(take, name)
+                await trio.testing.wait_all_tasks_blocked(0)
+            ranks["wanted since"] = -1
+            budget.give_back(10)
+    assert order == ["wanted since", "wanted", "ahead"]
+
+
+async def test_no_more_than_the_places_there_are_take_at_a_time() -> None:
+    budget = Budget(1000, places=2)
+    inside = most = 0
+
+    async def take() -> None:
+        nonlocal inside, most
+        async with budget.taking(1):
+            inside += 1
+            most = max(most, inside)
+            await trio.testing.wait_all_tasks_blocked(0)
+            inside -= 1
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(take)
+    assert most == 2
+    assert not budget.is_contested
