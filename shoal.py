@@ -136,7 +136,7 @@ def standby(config_file: Path | None, **flags: object) -> None:
             _prepare_rehearsal(rehearsal)
             serve_standby(
                 listener,
-                _run_command,
+                run_command,
                 lambda: _rehearse(rehearsal),
                 _STANDBY_SECONDS,
                 lambda: click.echo("ready"),
@@ -165,8 +165,12 @@ def _standby_listener(settings: Settings) -> socket.socket | None:
         fail(DiskError(f"cannot listen on {path}: {error.strerror}"))
 
 
-def _run_command(arguments: list[str]) -> None:
-    main(arguments, prog_name="shoal")
+def run_command(arguments: list[str]) -> None:
+    """As `main`; output that nobody can take (a full disk) is told of as any failure is."""
+    try:
+        main(arguments, prog_name="shoal")
+    except OSError as error:
+        fail(DiskError(f"cannot write: {error.strerror}" if error.filename is None else str(error)))
 
 
 def _prepare_rehearsal(directory: Path) -> None:
@@ -179,7 +183,7 @@ def _prepare_rehearsal(directory: Path) -> None:
 
 def _rehearse(directory: Path) -> None:
     """A build of which everything is known uses most of what other commands use, too."""
-    _run_command(
+    run_command(
         [
             "build",
             "--config",
@@ -245,4 +249,4 @@ def _client_configuration(settings: Settings, mirror: Address) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(sys.argv[1:])

@@ -17,9 +17,9 @@ def main() -> None:
         status = 130
     if status is not None:
         os._exit(status)  # nothing was opened, nothing is buffered
-    from shoal import main as run
+    from shoal import run_command
 
-    run()
+    run_command(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -73,6 +73,19 @@ def test_the_lines_for_container_engines_can_be_printed_without_a_node() -> None
     assert '"registry-mirrors": ["http://127.0.0.1:6000"]' in done.output
 
 
+@pytest.mark.parametrize("place", ["shoal.py", "shoal_launch.py"])
+def test_output_that_the_disk_has_no_room_for_is_told_of_in_a_line(place: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, _ROOT / place, "config", "--config", os.devnull],
+            env=os.environ | {"SHOAL_STANDBY_SOCKET": "none"},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (6, b"shoal: cannot write: No space left on device\n")
+
+
 # --- real processes ----------------------------------------------------------------------------------------------
 
 

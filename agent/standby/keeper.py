@@ -6,7 +6,7 @@ the agent listens again. A node whose commands nobody uses never pays for it.
 """
 
 import logging
-import os
+import select
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,11 +26,10 @@ class Taken(Exception):
 
 async def keep_standby(path: Path, command: Sequence[str]) -> None:
     """Until cancelled. command: starts a server that finds the listening socket as its standard input, and says a line
-    when it is ready. Where the socket cannot be made it returns: commands go without."""
+    when it is ready. Where the socket cannot be made it returns: commands go without. Where another agent has it, or
+    the server of one that was killed, we have it after them."""
     try:
-        listener = listen(path)
-    except Taken:
-        return
+        listener = await _wait_listener(path)
     except OSError as error:
         _log.debug("no standby process: %s: %s", path, error.strerror)
         return
@@ -38,32 +37,39 @@ async def keep_standby(path: Path, command: Sequence[str]) -> None:
         try:
             while True:
                 await trio.lowlevel.wait_readable(listener)
-                _send_away(listener)
-                await _serve(listener, command)
+                if _send_away(listener):
+                    await _serve(listener, command)
         finally:
             _remove(path)
+
+
+async def _wait_listener(path: Path) -> socket.socket:
+    """Raises OSError."""
+    while True:
+        try:
+            return listen(path)
+        except Taken:
+            await trio.sleep(_AGAIN_SECONDS)
 
 
 def listen(path: Path) -> socket.socket:
     """For this user alone. Raises Taken, OSError."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)
     try:
         try:
             listener.bind(str(path))
         except OSError:
-            if _somebody_answers(path):
+            if _somebody_listens(path):
                 raise Taken from None
             path.unlink()  # of an agent that was killed
             listener.bind(str(path))
+        path.chmod(0o600)  # nobody can connect yet
         listener.listen(_BACKLOG)
         listener.setblocking(False)
     except BaseException:
         listener.close()
         raise
-    finally:
-        os.umask(mask)
     return listener
 
 
@@ -72,18 +78,26 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _somebody_answers(path: Path) -> bool:
+def _somebody_listens(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
         try:
             probe.connect(str(path))
+        except BlockingIOError:  # more wait there than it lets
+            return True
         except OSError:
             return False
     return True
 
 
-def _send_away(listener: socket.socket) -> None:
-    with suppress(OSError):
-        listener.accept()[0].close()
+def _send_away(listener: socket.socket) -> bool:
+    """Whether it was still there: who hung up only looked."""
+    try:
+        connection, _ = listener.accept()
+    except OSError:
+        return False
+    with connection:
+        return not select.select([connection], [], [], 0)[0]
 
 
 async def _serve(listener: socket.socket, command: Sequence[str]) -> None:
@@ -102,7 +116,8 @@ async def _serve(listener: socket.socket, command: Sequence[str]) -> None:
                 await process.wait()
     if status != 0:
         _log.warning("the standby process ended with status %d; the next one starts in a minute", status)
-        await trio.sleep(_AGAIN_SECONDS)
+        with trio.move_on_after(_AGAIN_SECONDS):
+            await _send_all_away(listener)
 
 
 async def _send_all_away(listener: socket.socket) -> None:

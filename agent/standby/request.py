@@ -1,22 +1,23 @@
 """`Request`: what a process says of itself, so that another can carry its command out in its place.
 
 On the wire: four bytes of length, then fields that end in a NUL, which no argument and no variable of an environment
-can contain. With it go four descriptors: standard input, output and error, and the working directory. The server
-answers with the process id of the one that carries it out, four bytes, and at the end with its exit status, one byte;
-it declines by hanging up.
+can contain. With it go four descriptors: standard input, output and error, and the working directory. It is sent when
+the server has greeted, which answers with the process id of the one that carries it out, four bytes, and at the end
+with its exit status, one byte; it declines by hanging up.
 
 Imports nothing: the client loads it on the way to every command. That is why it is no dataclass either.
 """
 
+GREETING = b"g"
 DESCRIPTORS = 4
 LENGTH_BYTES = 4
-MAX_REQUEST_BYTES = (
-    16 * 1024 * 1024
-)  # Linux lets arguments and environment have a quarter of the stack: 2 MiB
+# Linux lets arguments and environment have a quarter of the stack: 2 MiB of the usual 8.
+MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 
 class Request:
-    """place: the file of the client's code. arguments: without the program's name. environment: NAME=VALUE each."""
+    """place: the Python and the file of the client's code. arguments: without the program's name. environment:
+    NAME=VALUE each."""
 
     __slots__ = ("arguments", "encoding", "environment", "place", "umask")
 

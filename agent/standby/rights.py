@@ -1,37 +1,57 @@
-"""`same_rights`: a command is carried out for a process that may do exactly what we may, and sees the same system.
+"""`has_our_rights`: a command is carried out for a process that may do exactly what we may, and sees the same system.
 
-Compared are user and group, capabilities, no_new_privs and seccomp (proc(5), /proc/PID/status), the namespaces and the
-root directory. So the socket gives nobody anything: what differs runs in the process that asked.
+Compared are user and group, capabilities, no_new_privs and seccomp (proc(5), /proc/PID/status), what a security module
+calls it, the namespaces and the root directory. So the socket gives nobody anything: what differs runs in the process
+that asked. Linux before 6.5 cannot tell a process from a later one with its number.
 """
 
+import os
+import select
 import socket
 import struct
+from contextlib import suppress
 from pathlib import Path
 
-_LINES = ("Uid", "Gid", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
-_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+_LINES = (
+    "Uid", "Gid", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters"
+)  # fmt: skip
+_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
+_SO_PEERPIDFD = 77
 
 
-def peer_of(connection: socket.socket) -> tuple[int, int]:
-    """Process id and user id of who connected, as the kernel noted them then."""
-    pid, uid, _gid = _CREDENTIALS.unpack(
-        connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    )
-    return pid, uid
-
-
-def same_rights(pid: int) -> bool:
-    """Whether process `pid` is as this one. False too where it is gone."""
+def has_our_rights(connection: socket.socket) -> bool:
+    """Whether who connected is as this process. False too where it is gone."""
+    pid = peer_of(connection)
     try:
-        return _rights(f"/proc/{pid}") == _rights("/proc/self")
+        return _rights(f"/proc/{pid}") == _rights("/proc/self") and not _has_ended(connection)
     except (OSError, ValueError):
         return False
+
+
+def peer_of(connection: socket.socket) -> int:
+    """The process that connected, as the kernel noted it then; 0 for one that we cannot see."""
+    pid, _uid, _gid = _CREDENTIALS.unpack(
+        connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    )
+    return int(pid)
 
 
 def groups_of(pid: int) -> list[int]:
     """Supplementary groups. Raises OSError."""
     return [int(group) for group in _status(f"/proc/{pid}")["Groups"].split()]
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    """Asked last: then what was read was of no other process."""
+    try:
+        process = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
+    except OSError:
+        return False  # an older kernel
+    try:
+        return bool(select.select([process], [], [], 0)[0])
+    finally:
+        os.close(process)
 
 
 def _rights(process: str) -> tuple[object, ...]:
@@ -43,9 +63,17 @@ def _rights(process: str) -> tuple[object, ...]:
         *namespaces,
         root.st_dev,
         root.st_ino,
+        _label(process),
     )
 
 
 def _status(process: str) -> dict[str, str]:
     with open(f"{process}/status", encoding="utf-8", errors="replace") as file:
         return {name: value.strip() for name, _, value in (line.partition(":") for line in file)}
+
+
+def _label(process: str) -> bytes:
+    """Of SELinux or AppArmor; nothing where there is neither."""
+    with suppress(OSError):
+        return Path(f"{process}/attr/current").read_bytes()
+    return b""

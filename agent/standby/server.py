@@ -17,13 +17,14 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NoReturn
 
 from agent.standby import client
-from agent.standby.request import DESCRIPTORS, LENGTH_BYTES, MAX_REQUEST_BYTES, Request, decode
-from agent.standby.rights import groups_of, peer_of, same_rights
+from agent.standby.request import DESCRIPTORS, GREETING, LENGTH_BYTES, MAX_REQUEST_BYTES, Request, decode
+from agent.standby.rights import groups_of, has_our_rights, peer_of
 
 _LOOK_SECONDS = 5.0
 _HEAR_SECONDS = 10.0
@@ -90,8 +91,8 @@ def _be_there(
         while True:
             if server in select.select([listener, server], [], [])[0]:
                 os._exit(0)
-            with suppress(BlockingIOError, ConnectionAbortedError):  # it hung up already
-                connection, _ = listener.accept()
+            connection = _accept(listener)
+            if connection is not None:
                 break
         stale = loaded != _files_loaded(loaded)
         server.sendall(_STALE if stale else _TAKEN)
@@ -103,6 +104,18 @@ def _be_there(
         os._exit(_FAILURE)
 
 
+def _accept(listener: socket.socket) -> socket.socket | None:
+    """None where it hung up already."""
+    try:
+        connection, _ = listener.accept()
+    except (BlockingIOError, ConnectionAbortedError):
+        return None
+    if select.select([connection], [], [], 0)[0]:  # it waits for a greeting, and sends nothing before
+        connection.close()
+        return None
+    return connection
+
+
 def _rehearse(rehearse: Callable[[], object]) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
@@ -110,6 +123,7 @@ def _rehearse(rehearse: Callable[[], object]) -> None:
     os.close(nowhere)
     with suppress(Exception, SystemExit):
         rehearse()
+    sys.stdout.flush()  # into nothing, not to the client
 
 
 def _files_loaded(files: Iterable[str] | None = None) -> dict[str, int]:
@@ -131,11 +145,13 @@ def _carry_out(connection: socket.socket, run: Run) -> NoReturn:
     """In the fork."""
     status = _FAILURE
     try:
-        request, descriptors = _receive(connection)
-        pid, uid = peer_of(connection)
-        if uid != os.getuid() or not same_rights(pid) or not _same_program(request):
+        if not has_our_rights(connection):
             os._exit(_FAILURE)  # the client runs it itself
-        _become(pid, request, descriptors)
+        connection.sendall(GREETING)
+        request, descriptors = _receive(connection)
+        if not _same_program(request):
+            os._exit(_FAILURE)
+        _become(peer_of(connection), request, descriptors)
         _mind_hang_up(connection)
         connection.sendall(os.getpid().to_bytes(4, "big"))
         status = _status_of(run, [os.fsdecode(argument) for argument in request.arguments])
@@ -150,7 +166,7 @@ def _same_program(request: Request) -> bool:
     """The same installation, in a Python that was told the same."""
     told = {variable for variable in request.environment if _tells_python(variable)}
     ours = {name + b"=" + value for name, value in os.environb.items()}
-    return request.place == os.fsencode(client.__file__) and told == set(filter(_tells_python, ours))
+    return request.place == client.place() and told == set(filter(_tells_python, ours))
 
 
 def _tells_python(variable: bytes) -> bool:
@@ -183,8 +199,9 @@ def _become(pid: int, request: Request, descriptors: list[int]) -> None:
         os.setgroups(groups)
     for limit in range(resource.RLIM_NLIMITS if hasattr(resource, "RLIM_NLIMITS") else 16):
         resource.setrlimit(limit, resource.prlimit(pid, limit))
-    for thread in os.listdir("/proc/self/task"):  # those that a rehearsal left idle, too
-        os.setpriority(os.PRIO_PROCESS, int(thread), os.getpriority(os.PRIO_PROCESS, pid))
+    for thread in map(int, os.listdir("/proc/self/task")):  # those that a rehearsal left idle, too
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, pid))
+        os.sched_setaffinity(thread, os.sched_getaffinity(pid))
     os.umask(request.umask)
     for target, descriptor in enumerate(descriptors[:3]):
         os.dup2(descriptor, target, inheritable=True)
@@ -218,10 +235,17 @@ def _open_standard_streams(encoding: str) -> None:
 
 
 def _mind_hang_up(connection: socket.socket) -> None:
-    """From now on the end of the client is a Ctrl-C to us: fcntl(2), F_SETSIG. It sends nothing more."""
+    """From now on the end of the client is a Ctrl-C to us: fcntl(2), F_SETSIG. It sends nothing more. The signal is the
+    one that a stopped process hears, too."""
+    signal.signal(signal.SIGCONT, lambda *_: _interrupt_if_gone(connection))
     fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(connection, fcntl.F_SETSIG, signal.SIGINT)
+    fcntl.fcntl(connection, fcntl.F_SETSIG, signal.SIGCONT)
     fcntl.fcntl(connection, fcntl.F_SETFL, fcntl.fcntl(connection, fcntl.F_GETFL) | fcntl.FASYNC)
+
+
+def _interrupt_if_gone(connection: socket.socket) -> None:
+    if select.select([connection], [], [], 0)[0]:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _status_of(run: Run, arguments: list[str]) -> int:
@@ -233,6 +257,9 @@ def _status_of(run: Run, arguments: list[str]) -> int:
         status = end.code
     except KeyboardInterrupt:
         status = 128 + signal.SIGINT
+    except Exception:  # noqa: BLE001 -- what nobody has caught is told as Python would, and ends with its status
+        traceback.print_exc()
+        status = _FAILURE
     if isinstance(status, str):
         sys.stderr.write(f"{status}\n")
     for stream in (sys.stdout, sys.stderr):

@@ -20,6 +20,8 @@ def command(arguments: list[str]) -> None:
             sys.exit("said in the end")
         case ["exit", number]:
             sys.exit(int(number))
+        case ["fail"]:
+            raise ValueError("nobody catches it")
         case ["cat"]:
             sys.stdout.write(sys.stdin.read())
         case ["wait", mark]:
@@ -39,6 +41,7 @@ def tell(arguments: list[str]) -> None:
         "umask": umask,
         "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         "nice": os.nice(0),
+        "processors": sorted(os.sched_getaffinity(0)),
         "server": os.getppid(),
         "terminal": sys.stdout.isatty(),
     }

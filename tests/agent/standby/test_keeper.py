@@ -8,6 +8,7 @@ from subprocess import DEVNULL, PIPE
 
 import pytest
 import trio
+import trio.testing
 
 from agent.standby.keeper import Taken, keep_standby, listen
 from tests.clients.command import run
@@ -30,6 +31,41 @@ async def test_without_a_place_for_the_socket_commands_go_without(tmp_path: Path
     (tmp_path / "file").touch()
     with trio.fail_after(1):
         await keep_standby(tmp_path / "file" / "standby.sock", ["false"])
+
+
+async def test_who_comes_after_a_server_that_failed_is_sent_away_at_once(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    path = tmp_path / "standby.sock"
+    nursery.start_soon(keep_standby, path, ["false"])
+    await trio.testing.wait_all_tasks_blocked()
+    with trio.fail_after(10):
+        for _ in range(5):
+            async with await trio.open_unix_socket(path) as stream:
+                assert await stream.receive_some(1) == b""
+
+
+async def test_who_only_looks_starts_no_server(tmp_path: Path, nursery: trio.Nursery) -> None:
+    path = tmp_path / "standby.sock"
+    nursery.start_soon(keep_standby, path, ["touch", str(tmp_path / "started")])
+    await trio.testing.wait_all_tasks_blocked()
+    with pytest.raises(Taken):
+        listen(path)
+    await trio.testing.wait_all_tasks_blocked(0.01)
+    assert not (tmp_path / "started").exists()
+
+
+async def test_a_place_that_another_one_leaves_is_taken_in_time(
+    tmp_path: Path, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    path = tmp_path / "standby.sock"
+    with listen(path):
+        nursery.start_soon(keep_standby, path, ["false"])
+        await trio.sleep(200)
+        assert path.is_socket()
+    await trio.sleep(100)
+    with pytest.raises(Taken):
+        listen(path)
 
 
 @pytest.mark.slow

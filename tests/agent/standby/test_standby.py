@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import trio
 
+from agent.standby.request import GREETING
 from tests.clients.daemon import open_daemon
 
 pytestmark = pytest.mark.slow
@@ -69,11 +70,13 @@ async def _until(holds: Callable[[], bool]) -> None:
 async def test_a_command_finds_what_its_own_process_would_have(path: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
+    processor = max(os.sched_getaffinity(0))
 
     def prepare() -> None:
         os.umask(0o027)
         os.nice(3)
         resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300))
+        os.sched_setaffinity(0, {processor})
 
     code, out, _ = await _run(
         path, "a b", "", "ü\udc80", environment={"TOLD_BY": "ü\n="}, cwd=elsewhere, preexec_fn=prepare
@@ -84,6 +87,7 @@ async def test_a_command_finds_what_its_own_process_would_have(path: Path, tmp_p
     assert told["environment"] == {"TOLD_BY": "ü\n="}
     assert told["directory"] == str(elsewhere)
     assert (told["umask"], told["files"], told["nice"] - os.nice(0)) == (0o027, 200, 3)
+    assert told["processors"] == [processor]
     assert not told["terminal"]
 
 
@@ -91,6 +95,8 @@ async def test_standard_input_and_output_and_exit_codes_are_passed_on(path: Path
     assert await _run(path, "cat", stdin="ü\n".encode() * 100_000) == (0, "ü\n" * 100_000, "")
     assert await _run(path, "exit", "7") == (7, "", "")
     assert await _run(path, "exit", "text") == (1, "", "said in the end\n")
+    code, _, text = await _run(path, "fail")
+    assert (code, text.splitlines()[-1]) == (1, "ValueError: nobody catches it")
 
 
 async def test_a_terminal_is_a_terminal_there_too(path: Path) -> None:
@@ -112,6 +118,46 @@ async def test_ctrl_c_reaches_the_command_and_its_exit_code_comes_back(path: Pat
         with trio.fail_after(_LIMIT_SECONDS):
             assert await process.wait() == 130
     assert mark.read_text() == "interrupted"
+
+
+async def test_ctrl_z_stops_the_command_and_its_end_is_one_there_too(path: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    async with trio.open_nursery() as nursery:
+        process = await _started(path, mark, nursery)
+        command = int(mark.read_text())
+        for _ in range(2):
+            process.send_signal(signal.SIGTSTP)
+            await _until(lambda: _state(process.pid) == _state(command) == "T")
+            process.send_signal(signal.SIGCONT)
+            await _until(lambda: _state(process.pid) == _state(command) == "S")
+        process.send_signal(signal.SIGTSTP)
+        await _until(lambda: _state(process.pid) == _state(command) == "T")
+        process.kill()
+        await _until(lambda: mark.read_text() == "interrupted")
+
+
+def _state(pid: int) -> str:
+    """One letter: proc(5), /proc/PID/stat."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+async def test_no_command_waits_for_a_server_that_hangs(path: Path) -> None:
+    assert (await _run(path, "exit", "3"))[0] == 3
+    stopped = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _serves(pid, path)]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        assert (await _run(path, "exit", "3"))[1] == "here\n"
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    assert (await _run(path, "exit", "3"))[0] == 3
+
+
+def _serves(pid: int, path: Path) -> bool:
+    with suppress(OSError):
+        return f"{path}\0server\0".encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -137,6 +183,8 @@ async def test_what_is_of_another_kind_runs_in_its_own_process(path: Path, tmp_p
     assert not await is_here(environment={"PYTHONUNBUFFERED": "1"})
     assert await is_here(environment={"PYTHONHASHSEED": "1"})
     assert await is_here(environment={"LD_LIBRARY_PATH": "/x"})
+    assert await is_here(environment={"TOLD_FILE": "/dev/fd/63"})
+    assert (await _run(path, "--file=/dev/fd/63"))[1] == "here\n"
     assert (await _run(tmp_path / "nothing", "x"))[1] == "here\n"
     assert (await _run(Path("none"), "x"))[1] == "here\n"
     assert (await _run(path, "agent"))[1] == "here\n"
@@ -161,6 +209,7 @@ async def test_garbage_gets_no_answer_and_the_next_one_does(path: Path) -> None:
     for garbage in (b"", b"\0\0\0\3abc", b"\xff\xff\xff\xff", b"\0\0\0\x09a\0b\0x\0y\0z"):
         stream = await trio.open_unix_socket(str(path))
         async with stream:
+            assert await stream.receive_some(1) == GREETING
             await stream.send_all(garbage)
             await stream.send_eof()
             with trio.fail_after(_LIMIT_SECONDS), suppress(trio.BrokenResourceError):
