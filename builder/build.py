@@ -119,6 +119,8 @@ async def _build(
                 held.enter_context(around.store.holding(blobs_of(image)))
                 found.append((image, solved))
             root = await _put_out(around, [image for image, _ in found], names, reporter)
+        if any(solved.cached < solved.steps for _, solved in found):
+            await _tidy(around, opened)
     return BuildOutcome(
         tuple(image for image, _ in found),
         root,
@@ -173,9 +175,13 @@ async def _opened(around: Surroundings) -> AsyncIterator[_Opened]:
         digests = stack.enter_context(closing(ContentDigests(home / "digests.db")))
         await trio.to_thread.run_sync(snapshots.clean_up)
         yield _Opened(stack, area, snapshots, local, digests)
-        keep_bytes = around.settings.build.keep_storage
-        with suppress(DiskError):  # the next build tries again
-            await trio.to_thread.run_sync(tidy, snapshots, local, home / "mounts", keep_bytes)
+
+
+async def _tidy(around: Surroundings, opened: _Opened) -> None:
+    """A build of which everything was known has added nothing."""
+    keep_bytes, mounts = around.settings.build.keep_storage, around.home / "mounts"
+    with suppress(DiskError):  # the next build tries again
+        await trio.to_thread.run_sync(tidy, opened.snapshots, opened.local, mounts, keep_bytes)
 
 
 def _workshop(

@@ -178,6 +178,15 @@ async def test_ctrl_c_ends_a_pull_without_a_traceback(tmp_path: Path) -> None:
     assert process.returncode == 130
 
 
+def test_ctrl_c_while_a_command_is_loaded_is_told_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_self: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("agent.commands.lazy_group.LazyCommand.load", interrupted)
+    done = CliRunner().invoke(main, ["images"])
+    assert (done.exit_code, done.output) == (130, "shoal: interrupted\n")
+
+
 def test_the_script_can_be_executed_once_it_is_installed() -> None:
     """pip gives it the mode that it has here, and puts its own Python into the first line."""
     script = _ROOT / "shoal_launch.py"

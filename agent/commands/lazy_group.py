@@ -9,6 +9,8 @@ from importlib import import_module
 
 import click
 
+from agent.commands.exit_codes import INTERRUPTED
+
 
 @dataclass(frozen=True, slots=True)
 class LazyCommand:
@@ -38,6 +40,14 @@ class LazyGroup(click.Group):
         if cmd_name in self.lazy:
             return self.lazy[cmd_name].load()
         return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Ctrl-C while a command is loaded is the same as later."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("shoal: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, command.get_short_help_str(200)) for name, command in self.commands.items()]

@@ -183,7 +183,9 @@ class Origin:
     def _exchange(self, repository: Repository) -> Exchange:
         exchange = self._exchanges.get(repository.registry)
         if exchange is None:
-            raise InputError(f"registry {repository.registry} is not configured as an upstream")
+            raise InputError(
+                f"registry {repository.registry} is not configured as an upstream: add it to the setting upstreams"
+            )
         return exchange
 
     async def _retrying(self, attempt: Callable[[], Awaitable[_T]]) -> _T:

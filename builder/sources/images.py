@@ -45,12 +45,11 @@ class ImageSource:
         meanings = lookup_order(request.name)
         if not self._always_pull:
             for meant in meanings:
-                found = await trio.to_thread.run_sync(self._here, meant, request.platform)
+                found = await trio.to_thread.run_sync(self._here_or_missing, meant, request.platform)
+                if isinstance(found, Digest):
+                    found = await self._restored(meant, found, request)
                 if found is not None:
                     return self._base(request, found)
-                missing = await trio.to_thread.run_sync(self._missing, meant, request.platform)
-                if missing is not None:
-                    return self._base(request, await self._restored(meant, missing, request))
         return self._base(request, await self._pulled(meanings, request))
 
     def tags_here(self, name: str) -> list[str]:
@@ -108,6 +107,9 @@ class ImageSource:
             if platform.fits(config.platform) or not config.platform.architecture:
                 return _Found(reference, manifest, document, config)
         return None
+
+    def _here_or_missing(self, reference: Reference, platform: Platform) -> _Found | Digest | None:
+        return self._here(reference, platform) or self._missing(reference, platform)
 
     def _missing(self, reference: Reference, platform: Platform) -> Digest | None:
         """What is gone of an image that is here by name, for this platform; None where nothing is."""
