@@ -12,7 +12,7 @@ SOURCES := agent tracker registry_proxy builder tests shoal.py shoal_launch.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-fast bench bench-faults bench-picture simulate check format docs-check lock real-components clean
+.PHONY: help install demo up test test-fast bench bench-faults bench-picture simulate simulate-tables check format docs-check lock real-components clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ simulate: $(STAMP)  ## how long a rollout takes, simulated (NODES= SIZE= UPLINK=
 	@$(BIN)/shoal simulate $(if $(NODES),--nodes $(NODES)) $(if $(SIZE),--size $(SIZE)) $(if $(UPLINK),--uplink $(UPLINK)) \
 	  $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(ZONES),--zones $(ZONES)) $(if $(CHUNKS),--chunks $(CHUNKS)) \
 	  $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(JSON),--json) $(if $(PICTURES),--pictures $(PICTURES))
+
+simulate-tables: $(STAMP)  ## the tables of docs/simulation.md, 15 minutes (ONLY=bound|scenario|zones; MOST_NODES=10000: half an hour more)
+	@$(BIN)/python -m tests.bench.rollouts $(if $(ONLY),--only $(ONLY)) $(if $(MOST_NODES),--most-nodes $(MOST_NODES))
 
 check: $(STAMP)  ## format, lint, types, the rules of the house
 	$(BIN)/ruff format --check $(SOURCES)
