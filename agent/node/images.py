@@ -6,6 +6,8 @@ Documents are fetched as blobs are, through the swarm; what is served is kept in
 
 from contextlib import AbstractAsyncContextManager
 
+import trio
+
 from agent.content.digest import Digest
 from agent.content.document import (
     MAX_DOCUMENT_BYTES,
@@ -63,6 +65,9 @@ class Images:
         if not document.is_index:
             for child in document.children:
                 self._blobs.prefetch(child.digest, Source(repository, "blobs"), child.size, _PREFETCH_SECONDS)
+                await (
+                    trio.lowlevel.checkpoint()
+                )  # in this order: trio may run those that start together backwards
         return StoredDocument(body, Descriptor(document.media_type, digest, len(body)))
 
     def open_blob(self, repository: Repository, digest: Digest) -> AbstractAsyncContextManager[BlobReader]:

@@ -55,8 +55,11 @@ class Budget:
         """Waits for its turn and for room. The lowest rank goes first, of equals who came first."""
         turn = _Turn(count, rank)
         self._line.append(turn)
-        self._let_in()
         try:
+            await (
+                trio.lowlevel.checkpoint()
+            )  # those who come together are all in line, in whatever order trio runs them
+            self._let_in()
             await turn.has_come.wait()
             yield
         finally:
