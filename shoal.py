@@ -10,6 +10,7 @@ import socket
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -175,7 +176,10 @@ def run_command(arguments: list[str]) -> None:
 
 def _prepare_rehearsal(directory: Path) -> None:
     """A context to build in, and a store, in a place of their own that every standby process uses again."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        directory.mkdir(mode=0o700)
+    if directory.is_symlink() or directory.stat().st_uid != os.getuid():
+        fail(DiskError(f"{directory} is another user's: remove it"))
     (directory / "Dockerfile").write_text(
         "FROM scratch AS a\nCOPY Dockerfile /\nFROM a\nCOPY Dockerfile /b\n"
     )

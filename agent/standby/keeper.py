@@ -5,7 +5,9 @@ server is started, which takes the socket over as its standard input. When it en
 the agent listens again. A node whose commands nobody uses never pays for it.
 """
 
+import errno
 import logging
+import os
 import select
 import socket
 from collections.abc import Sequence
@@ -55,6 +57,8 @@ async def _wait_listener(path: Path) -> socket.socket:
 def listen(path: Path) -> socket.socket:
     """For this user alone. Raises Taken, OSError."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if path.parent.stat().st_uid not in (0, os.getuid()):
+        raise PermissionError(errno.EPERM, "its directory is another user's")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         try:

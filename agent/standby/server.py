@@ -11,7 +11,6 @@ gone. Needs Linux: SCM_RIGHTS, SO_PEERCRED, F_SETSIG.
 import fcntl
 import gc
 import os
-import resource
 import select
 import signal
 import socket
@@ -23,8 +22,9 @@ from contextlib import suppress
 from typing import NoReturn
 
 from agent.standby import client
+from agent.standby.becoming import become
 from agent.standby.request import DESCRIPTORS, GREETING, LENGTH_BYTES, MAX_REQUEST_BYTES, Request, decode
-from agent.standby.rights import groups_of, has_our_rights, peer_of
+from agent.standby.rights import has_our_rights, peer_of
 
 _LOOK_SECONDS = 5.0
 _HEAR_SECONDS = 10.0
@@ -151,7 +151,7 @@ def _carry_out(connection: socket.socket, run: Run) -> NoReturn:
         request, descriptors = _receive(connection)
         if not _same_program(request):
             os._exit(_FAILURE)
-        _become(peer_of(connection), request, descriptors)
+        become(peer_of(connection), request, descriptors)
         _mind_hang_up(connection)
         connection.sendall(os.getpid().to_bytes(4, "big"))
         status = _status_of(run, [os.fsdecode(argument) for argument in request.arguments])
@@ -189,49 +189,6 @@ def _receive(connection: socket.socket) -> tuple[Request, list[int]]:
         body += piece
     connection.settimeout(None)
     return decode(bytes(body)), descriptors
-
-
-def _become(pid: int, request: Request, descriptors: list[int]) -> None:
-    """Take over what makes that process that process."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    groups = groups_of(pid)
-    if sorted(groups) != sorted(os.getgroups()):  # each thread has to take part, idle ones too: milliseconds
-        os.setgroups(groups)
-    for limit in range(resource.RLIM_NLIMITS if hasattr(resource, "RLIM_NLIMITS") else 16):
-        resource.setrlimit(limit, resource.prlimit(pid, limit))
-    for thread in map(int, os.listdir("/proc/self/task")):  # those that a rehearsal left idle, too
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, pid))
-        os.sched_setaffinity(thread, os.sched_getaffinity(pid))
-    os.umask(request.umask)
-    for target, descriptor in enumerate(descriptors[:3]):
-        os.dup2(descriptor, target, inheritable=True)
-    os.fchdir(descriptors[3])
-    for descriptor in descriptors:
-        os.close(descriptor)
-    os.environb.clear()
-    os.environb.update(dict(_pair(variable) for variable in request.environment))
-    time.tzset()
-    _open_standard_streams(request.encoding.decode())
-
-
-def _pair(variable: bytes) -> tuple[bytes, bytes]:
-    name, _, value = variable.partition(b"=")
-    return name, value
-
-
-def _open_standard_streams(encoding: str) -> None:
-    name, _, errors = encoding.partition(":")
-    for number, stream in enumerate(("stdin", "stdout", "stderr")):
-        file = open(  # noqa: SIM115 -- as long as the process
-            number,
-            "r" if number == 0 else "w",
-            encoding=name,
-            errors="backslashreplace" if number == 2 else errors,
-            buffering=1 if number == 2 or os.isatty(number) else -1,
-            closefd=False,
-        )
-        setattr(sys, stream, file)
-        setattr(sys, f"__{stream}__", file)
 
 
 def _mind_hang_up(connection: socket.socket) -> None:

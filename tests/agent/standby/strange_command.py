@@ -43,6 +43,9 @@ def tell(arguments: list[str]) -> None:
         "nice": os.nice(0),
         "processors": sorted(os.sched_getaffinity(0)),
         "server": os.getppid(),
+        "oom_score": int(Path("/proc/self/oom_score_adj").read_text()),
+        "groups": sorted(os.getgroups()),
+        "cgroups": Path("/proc/self/cgroup").read_text(),
         "terminal": sys.stdout.isatty(),
     }
     print(json.dumps(told))

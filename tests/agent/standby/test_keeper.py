@@ -27,6 +27,13 @@ def test_a_socket_is_for_its_user_alone_and_for_one_process_at_a_time(tmp_path: 
         assert path.is_socket()
 
 
+@pytest.mark.real("namespaces")
+def test_a_directory_of_another_user_is_no_place_for_a_socket(tmp_path: Path) -> None:
+    os.chown(tmp_path, 4711, -1)
+    with pytest.raises(PermissionError):
+        listen(tmp_path / "standby.sock")
+
+
 async def test_without_a_place_for_the_socket_commands_go_without(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with trio.fail_after(1):

@@ -77,6 +77,7 @@ async def test_a_command_finds_what_its_own_process_would_have(path: Path, tmp_p
         os.nice(3)
         resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300))
         os.sched_setaffinity(0, {processor})
+        Path("/proc/self/oom_score_adj").write_text("300")
 
     code, out, _ = await _run(
         path, "a b", "", "ü\udc80", environment={"TOLD_BY": "ü\n="}, cwd=elsewhere, preexec_fn=prepare
@@ -87,7 +88,7 @@ async def test_a_command_finds_what_its_own_process_would_have(path: Path, tmp_p
     assert told["environment"] == {"TOLD_BY": "ü\n="}
     assert told["directory"] == str(elsewhere)
     assert (told["umask"], told["files"], told["nice"] - os.nice(0)) == (0o027, 200, 3)
-    assert told["processors"] == [processor]
+    assert (told["processors"], told["oom_score"]) == ([processor], 300)
     assert not told["terminal"]
 
 
@@ -188,6 +189,27 @@ async def test_what_is_of_another_kind_runs_in_its_own_process(path: Path, tmp_p
     assert (await _run(tmp_path / "nothing", "x"))[1] == "here\n"
     assert (await _run(Path("none"), "x"))[1] == "here\n"
     assert (await _run(path, "agent"))[1] == "here\n"
+
+
+@pytest.mark.real("namespaces")
+async def test_groups_and_cgroups_are_those_of_who_called(path: Path) -> None:
+    hierarchy = next(line.split(":") for line in Path("/proc/self/cgroup").read_text().splitlines())
+    cgroup = Path(
+        "/sys/fs/cgroup", hierarchy[1].removeprefix("name="), hierarchy[2][1:], "shoal-standby-test"
+    )
+    cgroup.mkdir()
+
+    def prepare() -> None:
+        (cgroup / "cgroup.procs").write_text("0")
+        os.setgroups([4711, 4712])
+
+    try:
+        told = json.loads((await _run(path, "x", preexec_fn=prepare))[1])
+        await _until(lambda: (cgroup / "cgroup.procs").read_text() == "")
+    finally:
+        cgroup.rmdir()
+    assert told["groups"] == [4711, 4712]
+    assert f"{cgroup.name}\n" in told["cgroups"]
 
 
 @pytest.mark.real("namespaces")
