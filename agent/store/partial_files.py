@@ -89,8 +89,8 @@ class PartialFiles:
                 continue
         return None
 
-    def scan(self) -> list[PartialFile]:
-        """What is there, owned or not."""
+    def scan(self, *, as_owned: bool = False) -> list[PartialFile]:
+        """What is there, owned or not. as_owned: take all of it for owned, which costs no lock for each."""
         found = []
         for digest, stem in self._all():
             try:
@@ -99,7 +99,9 @@ class PartialFiles:
                 continue
             used_at = max(data.st_mtime, log.st_mtime)
             found.append(
-                PartialFile(stem, digest, data.st_size, _allocated(data), used_at, self._is_owned(stem))
+                PartialFile(
+                    stem, digest, data.st_size, _allocated(data), used_at, as_owned or self._is_owned(stem)
+                )
             )
         return found
 
@@ -135,7 +137,9 @@ class PartialFiles:
                 continue
 
     def _stems(self, digest: Digest) -> list[str]:
-        return [stem for found, stem in self._all() if found == digest]
+        prefix = _prefix(digest)
+        names = [name for name in os.listdir(self._directory) if name.startswith(prefix)]
+        return [name.removesuffix(".log") for name in names if name.endswith(".log")]
 
     def _try_claim(self, stem: str, *, create: bool) -> Claim | None:
         fd = try_lock(self._log(stem), create=create)

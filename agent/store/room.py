@@ -109,11 +109,15 @@ class Room:
     def _admit(self, wanted_bytes: int, except_stem: str = "") -> None:
         if not self._limits.are_set or not wanted_bytes:
             return
-        partials = [partial for partial in self._partials.scan() if partial.stem != except_stem]
-        usage = self._usage(partials)
-        needed = shortfall_bytes(usage, wanted_bytes, self._limits)
-        if not needed:
-            return
+        for as_owned in (
+            True,
+            False,
+        ):  # where there is room even if all of them are being filled: no more questions
+            partials = [one for one in self._partials.scan(as_owned=as_owned) if one.stem != except_stem]
+            usage = self._usage(partials)
+            needed = shortfall_bytes(usage, wanted_bytes, self._limits)
+            if not needed:
+                return
         candidates = self._candidates(partials)
         evictable = evictable_bytes(candidates)
         if evictable < needed:
