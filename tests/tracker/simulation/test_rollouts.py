@@ -107,6 +107,18 @@ def test_hostile_nodes_cost_the_registry_little(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "most_over_bound"), [("quota", 1.6), ("tracker-lost", 1.6), ("parted", 1.7)]
+)
+def test_an_image_cut_as_agents_cut_it_is_read_about_once_whatever_fails(
+    name: str, most_over_bound: float
+) -> None:
+    report = simulate(replace(scaled(name, nodes=30), chunks=None))
+    assert report.registry_copies <= 1.1
+    assert report.max_over_bound <= most_over_bound
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_thousand_nodes() -> None:
     report = simulate(Scenario(nodes=1000, chunks=64, registry=RegistryScenario(rate=10 * GBIT)))
