@@ -46,6 +46,7 @@ def serve_standby(
     on_ready: Callable[[], None],
 ) -> None:
     """Returns when it is of no more use. Call it when everything is loaded. rehearse: changes nothing that lasts."""
+    parent = os.getppid()
     loaded = _files_loaded()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -55,19 +56,18 @@ def serve_standby(
     listener.setblocking(False)
     on_ready()
     word = _TAKEN
-    while word == _TAKEN:
+    while word == _TAKEN and os.getppid() == parent:
         ours, theirs = socket.socketpair()
         if os.fork() == 0:
             ours.close()
             _be_there(listener, theirs, run, rehearse, loaded)
         theirs.close()
         with ours:
-            word = _hear(ours, idle_seconds)
+            word = _hear(ours, parent, idle_seconds)
 
 
-def _hear(spare: socket.socket, idle_seconds: float) -> bytes:
-    """What the fork tells of itself; nothing where it ended, or nobody came."""
-    parent = os.getppid()
+def _hear(spare: socket.socket, parent: int, idle_seconds: float) -> bytes:
+    """What the fork tells of itself; nothing where it ended, nobody came, or the parent is gone."""
     last = time.monotonic()
     while time.monotonic() - last < idle_seconds and os.getppid() == parent:
         if select.select([spare], [], [], _LOOK_SECONDS)[0]:

@@ -239,6 +239,17 @@ async def test_garbage_gets_no_answer_and_the_next_one_does(path: Path) -> None:
     assert (await _run(path, "exit", "3"))[0] == 3
 
 
+async def test_a_server_whose_parent_was_killed_ends_though_commands_come(tmp_path: Path) -> None:
+    socket = tmp_path / "standby.sock"
+    arguments = ["sh", "-c", f"{' '.join(_MODULE)} {socket} server & wait"]
+    log = tmp_path / "log"
+    async with open_daemon(arguments, log=log, ready="ready", environment=_ENVIRONMENT) as parent:
+        server = json.loads((await _run(socket, "x"))[1])["server"]
+        await parent.kill()
+        await _run(socket, "x")
+        await _until(lambda: not Path(f"/proc/{server}/exe").exists())
+
+
 async def test_a_server_whose_code_has_changed_ends(tmp_path: Path) -> None:
     """In a copy of the tree, one file of which is touched."""
     subprocess.run(["cp", "-r", _ROOT / "agent", _ROOT / "tests", tmp_path], check=True)
