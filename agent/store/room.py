@@ -109,15 +109,12 @@ class Room:
     def _admit(self, wanted_bytes: int, except_stem: str = "") -> None:
         if not self._limits.are_set or not wanted_bytes:
             return
-        for as_owned in (
-            True,
-            False,
-        ):  # where there is room even if all of them are being filled: no more questions
-            partials = [one for one in self._partials.scan(as_owned=as_owned) if one.stem != except_stem]
-            usage = self._usage(partials)
-            needed = shortfall_bytes(usage, wanted_bytes, self._limits)
-            if not needed:
-                return
+        if not self._needed(self._others(except_stem, as_owned=True), wanted_bytes):
+            return  # there is room even if all of them are being filled
+        partials = self._others(except_stem)
+        usage, needed = self._usage(partials), self._needed(partials, wanted_bytes)
+        if not needed:
+            return
         candidates = self._candidates(partials)
         evictable = evictable_bytes(candidates)
         if evictable < needed:
@@ -125,6 +122,12 @@ class Room:
         freed = self._evict(candidates, needed)
         if freed < needed:  # a pull began to hold some of it meanwhile
             raise DiskError(self._refusal(usage, wanted_bytes, freed))
+
+    def _others(self, stem: str, *, as_owned: bool = False) -> list[PartialFile]:
+        return [one for one in self._partials.scan(as_owned=as_owned) if one.stem != stem]
+
+    def _needed(self, partials: list[PartialFile], wanted_bytes: int) -> int:
+        return shortfall_bytes(self._usage(partials), wanted_bytes, self._limits)
 
     def _usage(self, partials: list[PartialFile]) -> Usage:
         blobs, blob_bytes = self._parts.records.total()
