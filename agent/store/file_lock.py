@@ -26,7 +26,11 @@ def try_lock(path: Path | str, *, create: bool) -> int | None:
     flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if create else 0)
     try:
         fd = os.open(path, flags, 0o644)
-    except (FileNotFoundError, FileExistsError):
+    except FileExistsError:
+        return None
+    except FileNotFoundError:
+        if create:
+            raise  # its directory is gone: another name would not help
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
