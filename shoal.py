@@ -133,8 +133,8 @@ def standby(config_file: Path | None, **flags: object) -> None:
     if listener is not None:
         _load_everything()
         rehearsal = Path(f"{listener.getsockname()}.rehearsal")
+        _prepare_rehearsal(rehearsal)
         try:
-            _prepare_rehearsal(rehearsal)
             serve_standby(
                 listener,
                 run_command,

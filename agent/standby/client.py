@@ -26,23 +26,23 @@ _CREDENTIALS_BYTES = 12  # pid, uid, gid
 _KILLED = 137
 
 
-def run_in_standby(arguments: list[str]) -> int | None:
+def run_in_standby(arguments: list[str], patience_seconds: float = _PATIENCE_SECONDS) -> int | None:
     """The exit status; None where the command is to run here."""
     path = os.environ.get(VARIABLE) or (ROOT_SOCKET if os.getuid() == 0 else "none")
     if path == "none" or not arguments or arguments[0] in _NEVER or not _ordinary(arguments):
         return None
     connection = socket(AF_UNIX, SOCK_STREAM)
     try:
-        connection.settimeout(_PATIENCE_SECONDS)
+        connection.settimeout(patience_seconds)
         connection.connect(path)
         if _user_of(connection) != os.getuid() or connection.recv(len(GREETING)) != GREETING:
             return None  # somebody else listens there; it declines
         connection.settimeout(None)
-        _ask(connection, arguments)
-        pid = connection.recv(_PID_BYTES)
+        if not _taken(connection, arguments):
+            return None
     except OSError:
         return None
-    return _wait(connection, int.from_bytes(pid, "big")) if len(pid) == _PID_BYTES else None
+    return _wait(connection)
 
 
 def _user_of(connection: socket) -> int:
@@ -82,21 +82,36 @@ def _ask(connection: socket, arguments: list[str]) -> None:
     os.close(directory)
 
 
-def _wait(connection: socket, pid: int) -> int:
+def _taken(connection: socket, arguments: list[str]) -> bool:
+    """Whether it carries the command out; signals of the terminal are for that process then."""
+    waiting = _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGINT, _signal.SIGTSTP})
+    try:
+        _ask(connection, arguments)
+        answer = connection.recv(_PID_BYTES)
+        if len(answer) != _PID_BYTES:
+            return False
+        _pass_signals_on(int.from_bytes(answer, "big"))
+        return True
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, waiting)
+
+
+def _pass_signals_on(pid: int) -> None:
+    if _signal.getsignal(_signal.SIGINT) == _signal.default_int_handler:  # not where it is ignored
+        _signal.signal(_signal.SIGINT, lambda *_: _tell(pid, _signal.SIGINT))
     if _signal.getsignal(_signal.SIGTSTP) == _signal.SIG_DFL:
         _signal.signal(_signal.SIGTSTP, lambda *_: _stop_both(pid))
-    while True:
-        try:
-            status = connection.recv(1)
-        except KeyboardInterrupt:
-            _tell(pid, _signal.SIGINT)
-            continue
-        except ConnectionResetError:
-            status = b""
-        if status:
-            return status[0]
-        os.write(2, b"shoal: the process that carried this command out was killed\n")
-        return _KILLED
+
+
+def _wait(connection: socket) -> int:
+    try:
+        status = connection.recv(1)
+    except ConnectionResetError:
+        status = b""
+    if status:
+        return status[0]
+    os.write(2, b"shoal: the process that carried this command out was killed\n")
+    return _KILLED
 
 
 def _stop_both(pid: int) -> None:

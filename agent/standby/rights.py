@@ -57,12 +57,14 @@ def _has_ended(connection: socket.socket) -> bool:
 def _rights(process: str) -> tuple[object, ...]:
     status = _status(process)
     namespaces = (Path(f"{process}/ns/{name}").readlink() for name in _NAMESPACES)
-    root = Path(f"{process}/root").stat()
+    root = Path(f"{process}/root")
+    file = root.stat()
     return (
         *(status.get(line) for line in _LINES),
         *namespaces,
-        root.st_dev,
-        root.st_ino,
+        root.readlink(),  # the same directory may be mounted at two places
+        file.st_dev,
+        file.st_ino,
         _label(process),
     )
 

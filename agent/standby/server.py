@@ -155,6 +155,7 @@ def _carry_out(connection: socket.socket, run: Run) -> NoReturn:
         _mind_hang_up(connection)
         connection.sendall(os.getpid().to_bytes(4, "big"))
         status = _status_of(run, [os.fsdecode(argument) for argument in request.arguments])
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # too late
         connection.sendall(bytes([status & 0xFF]))
     except (OSError, ValueError):
         pass  # what asks so, or hung up, gets no answer

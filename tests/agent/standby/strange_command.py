@@ -73,7 +73,7 @@ def main() -> None:
         )
         return
     os.environ[VARIABLE] = path
-    status = run_in_standby(arguments)
+    status = run_in_standby(arguments, float(os.environ.get("PATIENCE_SECONDS", "20")))
     if status is None:
         print("here")
         return

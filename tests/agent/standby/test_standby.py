@@ -148,7 +148,7 @@ async def test_no_command_waits_for_a_server_that_hangs(path: Path) -> None:
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     try:
-        assert (await _run(path, "exit", "3"))[1] == "here\n"
+        assert (await _run(path, "x", environment={"PATIENCE_SECONDS": "0.1"}))[1] == "here\n"
     finally:
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
@@ -213,9 +213,12 @@ async def test_groups_and_cgroups_are_those_of_who_called(path: Path) -> None:
 
 
 @pytest.mark.real("namespaces")
-async def test_what_has_other_rights_runs_in_its_own_process(path: Path) -> None:
+async def test_what_has_other_rights_runs_in_its_own_process(path: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
     for program in (
         ["unshare", "--net"],
+        ["unshare", "--mount", "sh", "-c", f'mount --rbind / {root}; exec chroot {root} "$@"', "-"],
         ["unshare", "--mount"],
         ["setpriv", "--bounding-set=-chown"],
         ["setpriv", "--no-new-privs"],
