@@ -1,9 +1,9 @@
 """`ChunkMap`: how a blob of a given size is cut into chunks, and what is known of their BLAKE3-256 digests.
 
 Invariant: the geometry is a pure function of the size, so that every node computes the same one.
-A power of two between 64 KiB and 4 MiB: about a thousand chunks where that keeps them at 1 MiB or more, and smaller
-ones for blobs that would have fewer than two dozen alone: a chunk costs each node milliseconds of a core, however small
-it is. Which chunks a node *has* is a ChunkSet.
+A power of two between 64 KiB and 4 MiB: about a thousand chunks where that keeps them at 1 MiB or more, and 512 KiB or
+less for blobs that would have fewer than five dozen such: a chunk costs each node milliseconds of a core, however small
+it is, and few of them make a rollout long. Which chunks a node *has* is a ChunkSet.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,16 @@ _KIB = 1024
 SMALLEST_CHUNK_BYTES = 64 * _KIB
 LARGEST_CHUNK_BYTES = 4096 * _KIB
 _USUAL_SMALLEST_BYTES = 1024 * _KIB
-_USUAL_SMALLEST_COUNT = 32
+_USUAL_SMALLEST_COUNT = 64
+_SMALL_BLOB_CHUNK_BYTES = 512 * _KIB
+_SMALL_BLOB_COUNT = 32
 _TARGET_COUNT = 1024
 
 
 def chunk_bytes_for(size: int) -> int:
     """Bytes a chunk (all but the last) of a blob of `size` bytes."""
     if size <= _USUAL_SMALLEST_BYTES * _USUAL_SMALLEST_COUNT:
-        wanted = size // _USUAL_SMALLEST_COUNT
+        wanted = min(size // _SMALL_BLOB_COUNT, _SMALL_BLOB_CHUNK_BYTES)
         floor = SMALLEST_CHUNK_BYTES
     else:
         wanted = size // _TARGET_COUNT

@@ -159,14 +159,14 @@ class SwarmHub:
             if peer.take_only:
                 session.swarm.take_only(peer.node)
         needed = {peer.node for peer in named if peer.take_only}
-        neighbours = session.neighbours
+        neighbours, has_enough = session.neighbours, self._has_enough(session)
         for node, address in list(session.candidates.items()):
-            if node in neighbours:
+            if node in neighbours or (has_enough and node not in needed):
                 continue
             link = self.links.get(node)
             if link is not None:
                 self._greet(session, link)
-            elif node in needed or len(neighbours) < self._neighbours:
+            else:
                 self.links.dial(node, address)
 
     async def offer(self, digest: Digest, peers: Iterable[PeerAddress]) -> None:
@@ -220,7 +220,7 @@ class SwarmHub:
     def _on_link_up(self, link: PeerLink) -> None:
         self._sides[link] = _Side()
         for session in self._sessions.values():
-            if link.node in session.candidates:
+            if link.node in session.candidates and not self._has_enough(session):
                 self._greet(session, link)
 
     def _on_link_down(self, link: PeerLink) -> None:
@@ -228,6 +228,11 @@ class SwarmHub:
         if side is not None:
             for session in set(side.channels.values()):
                 session.on_leave(link.node)
+
+    def _has_enough(self, session: SwarmSession) -> bool:
+        """Then it seeks no more neighbours (others may still find it): news goes to each of them, most of the time in
+        vain."""
+        return len(session.neighbours) >= self._neighbours
 
     def _greet(self, session: SwarmSession, link: PeerLink) -> None:
         side = self._sides.get(link)

@@ -188,7 +188,7 @@ FIELDS: tuple[Field, ...] = (
         "2",
         "Chunks on their way in at a time, for each blob.",
     ),
-    Field("peer", "neighbours", k.whole_number(1, 200), "12", "Nodes to exchange with, for each blob."),
+    Field("peer", "neighbours", k.whole_number(1, 200), "8", "Nodes to exchange with, for each blob."),
     Field(
         "peer",
         "in_flight_bytes",

@@ -3,7 +3,7 @@
 Half of them near (same rack, then same zone), half by chance, some of the whole complete; where there are several zones
 all of them are of the asker's own, and what comes from the others is border.py's; nobody banned, gone, or the
 asker itself (the swarm's lists hold no other). At least LEAST where there are so many: the swarm slows down with fewer
-neighbours than ten. The cost grows with what is handed out, not with the swarm.
+(about as many others seek the asker). The cost grows with what is handed out, not with the swarm.
 """
 
 import random
@@ -13,7 +13,7 @@ from tracker.directory.member import Member
 from tracker.directory.pick_list import PickList
 from tracker.directory.swarm import Swarm
 
-LEAST = 10
+LEAST = 8
 MOST = 100
 _SMALL = 3  # a list of up to so many times what is wanted is shuffled rather than picked from
 _TRIES = 3

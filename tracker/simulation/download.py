@@ -293,8 +293,8 @@ class Download:
                 needed.add(peer.node)
         wanted = self.node.cluster.scenario.neighbours
         for node in list(self.candidates):
-            if node not in self.neighbours:
-                self.node.dial(self, node, node in needed or len(self.neighbours) < wanted)
+            if node not in self.neighbours and (node in needed or len(self.neighbours) < wanted):
+                self.node.dial(self, node)
 
     def on_link_down(self, link: Link) -> None:
         peer = link.other(self).node.id

@@ -126,11 +126,11 @@ class Node:
 
     # ---- links
 
-    def dial(self, download: Download, peer: NodeId, may_connect: bool) -> None:
-        """Takes part in the swarm with `peer`: greets it where they are linked, else dials it where it may."""
+    def dial(self, download: Download, peer: NodeId) -> None:
+        """Takes part in the swarm with `peer`: greets it where they are linked, else dials it."""
         key = (download.blob.digest, peer)
         known = peer in self._known
-        if not (known or may_connect) or key in self._dialling or peer in self.banned or peer == self.id:
+        if key in self._dialling or peer in self.banned or peer == self.id:
             return
         if self._unreachable.get(peer, 0.0) > self.clock.now or len(self._known) >= _MAX_LINKS:
             return
@@ -205,5 +205,5 @@ class Node:
                 if other.whole_at is None and len(other.neighbours) < self.cluster.scenario.neighbours:
                     for peer in known:
                         if peer not in other.neighbours:
-                            other.node.dial(other, peer, True)
+                            other.node.dial(other, peer)
         self.clock.after(_GOSSIP_SECONDS, self._gossip, life)

@@ -74,7 +74,7 @@ class Scenario:
     zones: ZoneScenario = field(default_factory=ZoneScenario)
     hardship: Hardship = field(default_factory=Hardship)
     policy: SwarmPolicy = field(default_factory=SwarmPolicy)
-    neighbours: int = 12
+    neighbours: int = 8
     in_order: bool = False
     seed: int = 1
     about: str = ""

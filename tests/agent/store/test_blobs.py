@@ -160,7 +160,7 @@ def test_closing_leaves_no_descriptor_behind(root: Path) -> None:
             partial.commit()
         with pytest.raises(ContentError):
             store.put(digest, b"")
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert set(os.listdir("/proc/self/fd")) <= before  # those of earlier tests may go meanwhile
     assert not list((root / "owners").iterdir())
 
 

@@ -14,7 +14,8 @@ def test_a_file_is_locked_by_one_at_a_time(tmp_path: Path) -> None:
     assert try_lock(tmp_path / "a", create=False) is None
     assert try_lock(tmp_path / "a", create=True) is None
     os.close(fd)
-    assert (again := try_lock(tmp_path / "a", create=False)) is not None
+    again = try_lock(tmp_path / "a", create=False)
+    assert again is not None
     os.close(again)
 
 

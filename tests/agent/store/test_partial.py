@@ -277,7 +277,7 @@ def test_a_chunk_that_comes_after_the_commit_changes_nothing(partial: PartialBlo
 
 
 def test_many_threads_write_at_once(store: Store) -> None:
-    digest, data = blob(40 * 1024 * KIB)
+    digest, data = blob(40 * 512 * KIB)
     with store.open_partial(digest, len(data)) as partial:
         # Every chunk twice, as in the last moments of a download; one thread hashes meanwhile.
         lanes = [[n for n in range(40) if n % 4 in (lane, (lane + 1) % 4)] for lane in range(4)]
