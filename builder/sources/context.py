@@ -110,7 +110,10 @@ def _read_standard_input(request: ContextRequest) -> BuildContext:
 async def _opened(where: str, request: ContextRequest) -> _Opened:
     directory = trio.Path(where)
     if where and await directory.is_dir():
-        return _Opened(Path(await directory.resolve()))
+        try:
+            return _Opened(Path(await directory.resolve()))
+        except FileNotFoundError:
+            raise InputError("the working directory was removed: change into one that is there") from None
     if (git := parse_git_url(where)) is not None:
         return await _git_root(git, request)
     if where.startswith(("http://", "https://")):

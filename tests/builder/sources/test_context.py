@@ -47,6 +47,17 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
+async def test_a_working_directory_that_was_removed_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(InputError, match="was removed"):
+        await opened(tmp_path, ".")
+
+
 async def test_the_dockerfile_is_in_the_context_or_where_the_command_runs(
     tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
