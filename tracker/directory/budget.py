@@ -26,9 +26,8 @@ _REGISTRY_MOST = 256.0
 _SMALL_LEASE_BYTES = 256 * 1024
 _SMALL_LEASE_WEIGHT = 0.25
 _BLOB_LEAST = 2.0  # while others wait: one under way while the next is handed out
-_REGISTRY_LEAST = (
-    8.0  # its blobs' own limits do the rest: 32 nodes, 4 layers: with 2 1.6 times the bound, with 8 1.2
-)
+# Its blobs' own limits do the rest: 32 nodes with 4 layers take 1.6 times the bound with 2, 1.2 with 8.
+_REGISTRY_LEAST = 8.0
 _GROW_ABOVE = 0.6
 _SHRINK_BELOW = 0.3  # not above: a holder busy with its neighbours takes up to three times as long
 _LAST_FEW = 4
