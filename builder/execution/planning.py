@@ -21,7 +21,6 @@ from builder.sources.images import ImageSource
 
 HOST_NETWORK = "network.host"
 INSECURE = "security.insecure"
-GRANTS = (HOST_NETWORK, INSECURE)
 _SHOWN_TAGS = 5
 
 
