@@ -18,7 +18,12 @@ class ShoalCommand:
     program: Sequence[str | Path] = SHOAL
 
     async def shoal(
-        self, command: str, *arguments: str | Path, stdin: bytes = b"", check: bool = True
+        self,
+        command: str,
+        *arguments: str | Path,
+        stdin: bytes = b"",
+        check: bool = True,
+        deadline_seconds: float = 60,
     ) -> Output:
         self.directory.mkdir(parents=True, exist_ok=True)
         environment = {
@@ -28,7 +33,13 @@ class ShoalCommand:
             **self.environment,
         }
         return await run(
-            *self.program, command, *arguments, environment=environment, stdin=stdin, check=check
+            *self.program,
+            command,
+            *arguments,
+            environment=environment,
+            stdin=stdin,
+            check=check,
+            deadline_seconds=deadline_seconds,
         )
 
     async def image_id(self, reference: str) -> str:
