@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from agent.commands.local_store import local_store, told_failures
+from agent.commands.local_store import local_store, store_reserve, told_failures
 from agent.commands.quantities import size_text
 from agent.commands.running import config_flag, load
 from agent.commands.sectioned_command import SectionedCommand
@@ -75,4 +75,5 @@ def _pruned(settings: Settings, idle_seconds: float) -> dict[str, int]:
         with local_store(settings, create=True) as store, LocalCache(home / "cache.db", store) as local:
             return local.forget(idle_seconds)
 
-    return asdict(tidy_all(home, idle_seconds, forget))
+    with store_reserve(settings):
+        return asdict(tidy_all(home, idle_seconds, forget))

@@ -19,6 +19,9 @@ from agent.content.errors import NotFound, ShoalError
 from agent.content.redaction import redact
 from agent.node.store_limits import store_limits
 from agent.settings.settings import Settings
+from agent.store.disk_errors import disk_errors
+from agent.store.layout import Layout
+from agent.store.reserve import reserve
 from agent.store.store import Store
 from agent.telemetry.logs import describe_error
 
@@ -32,6 +35,17 @@ def local_store(settings: Settings, *, create: bool = False) -> Iterator[Store]:
             raise NotFound(f"there are no images yet: {root} is not there")
         with Store(root, store_limits(settings)) as store:
             yield store
+
+
+@contextmanager
+def store_reserve(settings: Settings) -> Iterator[None]:
+    """For what makes room without the store: see agent/store/reserve.py. Raises DiskError."""
+    layout = Layout(store_root(settings))
+    if not layout.root.exists():
+        yield
+        return
+    with disk_errors("use what is kept for a full disk", layout.root), reserve(layout.reserve):
+        yield
 
 
 def store_root(settings: Settings) -> Path:

@@ -7,6 +7,7 @@
     staging/ owners/               small content on its way; one locked file a living process
     damaged                        what turned out damaged and is to be fetched again (damage.py)
     index.db                       what a layout cannot say (database.py)
+    reserve                        room for the above on a full disk (reserve.py)
     layout.lock space.lock         critical sections between processes
 
 Invariant: whatever appears under a final name was written elsewhere, fsynced, and renamed; then its directory is
@@ -33,6 +34,7 @@ class Layout:
         self.owners = root / "owners"
         self.database = root / "index.db"
         self.index_json = root / "index.json"
+        self.reserve = root / "reserve"
         self.layout_lock = root / "layout.lock"
         self.space_lock = root / "space.lock"
         self._blobs = f"{root}/blobs"

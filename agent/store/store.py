@@ -32,6 +32,7 @@ from agent.store.pins import Pin, Pins
 from agent.store.push_queue import PushQueue
 from agent.store.pushed import PushedNames
 from agent.store.removal import Removal
+from agent.store.reserve import reserve
 from agent.store.room import Room, RoomParts
 from agent.store.staging import Staging
 from agent.store.upload_sessions import UploadSessions
@@ -73,6 +74,7 @@ class Store:
         with disk_errors("open the store", self.root), ExitStack() as opened:
             layout = Layout(self.root)
             layout.create()
+            opened.enter_context(reserve(layout.reserve))
             self._owner = Owner(layout)
             opened.callback(self._owner.close)
             database = Database(layout.database)
