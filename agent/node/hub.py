@@ -15,9 +15,9 @@ import trio
 from agent.content.digest import Digest
 from agent.content.errors import PeerError, SourceError
 from agent.node.containment import contained
+from agent.node.gossip import Gossip, news_of, tell_of_each_other
 from agent.node.in_flight import Budget
 from agent.node.links import LinkRules, Links
-from agent.node.peer_address import is_credible
 from agent.node.peer_link import PeerLink
 from agent.node.session import ContentSink, SwarmSession
 from agent.swarm.swarm import Swarm
@@ -28,11 +28,6 @@ from agent.wire.tracker_calls import PeerAddress
 
 _IDLE_SEED_SECONDS = 60.0
 _SWEEP_SECONDS = 10.0
-_GOSSIP_PEERS = 16
-_GOSSIP_LISTENERS = 4
-_GOSSIP_SECONDS = (
-    5.0  # what a neighbour tells of others sooner than this after the last time is not listened to
-)
 _MAX_SWARMS_A_LINK = 1000
 _MAX_SEEDS = 1000  # each has a descriptor
 
@@ -60,7 +55,7 @@ class _Side:
     channels: dict[int, SwarmSession] = field(default_factory=dict)
     waiting: dict[Digest, wire.Interest] = field(default_factory=dict)
     greeted: set[int] = field(default_factory=set)
-    gossip_at: float = float("-inf")
+    gossip: Gossip = field(default_factory=Gossip)
 
 
 class SwarmHub:
@@ -325,18 +320,11 @@ class SwarmHub:
             side.greeted.discard(session.channel)
 
     def _on_peers(self, side: _Side, message: wire.Peers) -> None:
-        """Nobody has checked what a neighbour tells of others: it replaces nothing that the tracker told."""
-        session, now = side.channels.get(message.channel), trio.current_time()
-        if session is None or session.swarm.is_complete or now < side.gossip_at + _GOSSIP_SECONDS:
+        session = side.channels.get(message.channel)
+        if session is None or session.swarm.is_complete or not side.gossip.is_heard(trio.current_time()):
             return
-        side.gossip_at = now
-        if len(session.neighbours) < self._neighbours:
-            news = [
-                PeerAddress(peer.node, peer.address, False)
-                for peer in message.known[:_GOSSIP_PEERS]
-                if peer.node not in session.candidates and is_credible(peer.address, self._rules.address)
-            ]
-            self.meet(session, news)
+        if not self._has_enough(session):
+            self.meet(session, news_of(message, session, self._rules.address))
 
     def _ban(self, digest: Digest, node: NodeId, index: int | None, reason: str) -> None:
         """Without a chunk that shows the lie it may be the registry that sent wrong bytes, which the node passed on in
@@ -398,20 +386,4 @@ class SwarmHub:
                         self.end(session)
                         self._on_unknown(session.digest)
                 for session in self._sessions.values():
-                    self._gossip(session)
-
-    def _gossip(self, session: SwarmSession) -> None:
-        """Tell neighbours of each other, so that a swarm holds together while the tracker is away: a few of them each
-        time, in turn, who lack something."""
-        known = [
-            wire.KnownPeer(node, session.candidates[node])
-            for node in list(session.neighbours)[:_GOSSIP_PEERS]
-            if node in session.candidates
-        ]
-        listeners = [peer.node for peer in session.swarm.peers if peer.want]
-        if not known or not listeners:
-            return
-        start = self._round * _GOSSIP_LISTENERS % len(listeners)
-        for node in listeners[start : start + _GOSSIP_LISTENERS]:
-            others = tuple(peer for peer in known if peer.node != node)
-            session.neighbours[node].send(wire.Peers(session.channel, others))
+                    tell_of_each_other(session, self._round)

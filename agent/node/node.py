@@ -136,37 +136,52 @@ class _Parts:
         hashing: Hop,
         address: str,
     ) -> None:
-        self._store, self._key, self._metrics, self._rng = store, key, metrics, random.Random()
-        self._hop = hop
-        peer, cluster = settings.peer, settings.security.cluster
-        self._policy = SwarmPolicy(uploads=peer.upload_slots, downloads=peer.download_slots)
-        traffic = Traffic(metrics)
-        download_rate = RateLimit(peer.download_rate)
-        in_flight = InFlight(peer.in_flight_bytes)
-        upload_rate = RateLimit(peer.upload_rate)
-        own_address = parse_tcp_address(address)
-        rules = LinkRules(cluster, key, own_address, upload_rate, download_rate, traffic, metrics)
-        client = TrackerClient(settings.tracker.url) if settings.tracker.url else None
-        self.tracker = TrackerSession(
-            client,
-            Identity(cluster, key.node, settings.node.name, address, settings.node.zone, settings.node.rack),
+        self._settings, self._store, self._key, self._metrics = settings, store, key, metrics
+        self._rng, self._hop, self._address = random.Random(), hop, address
+        self._cluster = settings.security.cluster
+        self._policy = SwarmPolicy(uploads=settings.peer.upload_slots, downloads=settings.peer.download_slots)
+        self._client = TrackerClient(settings.tracker.url) if settings.tracker.url else None
+        self._tracker = TrackerSession(
+            self._client,
+            Identity(
+                self._cluster, key.node, settings.node.name, address, settings.node.zone, settings.node.rack
+            ),
             store.complete_digests,
             self._on_banned,
             metrics,
             self._rng,
         )
-        self.hub = SwarmHub(
+        services = self._services(origin, hashing)
+        self._hub = services.hub
+        self.node = self._compose(services, credentials, patience)
+        metrics.page.refresh_with(self._refresh_gauges)
+
+    def _services(self, origin: Origin, hashing: Hop) -> Services:
+        """With the swarm's hub: what every transfer works with."""
+        peer, traffic = self._settings.peer, Traffic(self._metrics)
+        upload_rate, download_rate = RateLimit(peer.upload_rate), RateLimit(peer.download_rate)
+        in_flight = InFlight(peer.in_flight_bytes)
+        rules = LinkRules(
+            self._cluster,
+            self._key,
+            parse_tcp_address(self._address),
+            upload_rate,
+            download_rate,
+            traffic,
+            self._metrics,
+        )
+        hub = SwarmHub(
             rules, peer.neighbours, in_flight.transfers, self._open_seed, self._on_ban, self._on_unknown
         )
-        services = Services(
-            store=store,
+        return Services(
+            store=self._store,
             origin=origin,
-            hub=self.hub,
-            tracker=self.tracker,
-            notary=key,
-            metrics=metrics,
+            hub=hub,
+            tracker=self._tracker,
+            notary=self._key,
+            metrics=self._metrics,
             traffic=traffic,
-            hop=hop,
+            hop=self._hop,
             hashing=hashing,
             rng=self._rng,
             neighbours=peer.neighbours,
@@ -174,54 +189,51 @@ class _Parts:
             in_flight=in_flight,
             policy=self._policy,
         )
-        blobs = Blobs(services, settings.store.linger)
-        tags = Tags(store, origin, client, cluster, key.node, settings.tag_rule_for, metrics, hop)
-        names = ClusterNames(store, client, cluster, key.node, hop)
-        local_names = LocalNames(store, names, self.tracker, hop)
-        images = Images(store, blobs, tags, names, local_names, hop)
+
+    def _compose(
+        self, services: Services, credentials: CredentialStore, patience: OriginOptions | None
+    ) -> Node:
+        settings, store, client, hop = self._settings, self._store, self._client, self._hop
+        cluster, own, metrics, tracker = self._cluster, self._key.node, self._metrics, self._tracker
         push = settings.push
+        blobs = Blobs(services, settings.store.linger)
+        tags = Tags(store, services.origin, client, cluster, own, settings.tag_rule_for, metrics, hop)
+        names = ClusterNames(store, client, cluster, own, hop)
+        local_names = LocalNames(store, names, tracker, hop)
+        images = Images(store, blobs, tags, names, local_names, hop)
         copy_rules = CopyRules(
-            store,
-            client,
-            self.tracker,
-            cluster,
-            key.node,
-            self.hub.offer,
-            push.replicas,
-            push.replica_timeout,
+            store, client, tracker, cluster, own, services.hub.offer, push.replicas, push.replica_timeout
         )
-        self.tracker.on_told_all = names.tell_all_soon
         copies = CopyFetcher(store, images, blobs)
-        self.tracker.on_fetch = copies.on_orders
         push_through = PushThrough(store, names, settings, credentials, hop, metrics, self._rng, patience)
+        tracker.on_told_all, tracker.on_fetch = names.tell_all_soon, copies.on_orders
         names.on_kept, names.on_published = push_through.on_kept, push_through.wake
-        self.node = Node(
+        return Node(
             settings=settings,
-            key=key,
-            peer_address=address,
+            key=self._key,
+            peer_address=self._address,
             store=store,
-            origin=origin,
-            hub=self.hub,
-            tracker=self.tracker,
+            origin=services.origin,
+            hub=services.hub,
+            tracker=tracker,
             blobs=blobs,
             images=images,
             puller=Puller(store, images, blobs),
             names=names,
             local_names=local_names,
-            uploading=Uploading(store, self.tracker, hop),
-            manifest_pushes=ManifestPushes(store, blobs, names, self.tracker, copy_rules, hop),
+            uploading=Uploading(store, tracker, hop),
+            manifest_pushes=ManifestPushes(store, blobs, names, tracker, copy_rules, hop),
             copies=copies,
             push_through=push_through,
             metrics=metrics,
-            traffic=traffic,
-            in_flight=in_flight,
+            traffic=services.traffic,
+            in_flight=services.in_flight,
             started_at=trio.current_time(),
         )
-        metrics.page.refresh_with(self._refresh_gauges)
 
     def _refresh_gauges(self) -> None:
         usage = self._store.usage()
-        self._metrics.set_swarms(len(self.hub.links.all), len(self.hub.sessions))
+        self._metrics.set_swarms(len(self._hub.links.all), len(self._hub.sessions))
         states = [one.state for one in self.node.push_through.status()]
         self._metrics.set_push_through(
             {state: states.count(state) for state in ("waiting", "pushing", "failed")}
@@ -253,18 +265,18 @@ class _Parts:
         return SeedContent(swarm, blob.fd, blob.close)
 
     def _on_ban(self, digest: Digest, node: NodeId, index: int, reason: str) -> None:
-        if not self.hub.links.is_banned(node):
+        if not self._hub.links.is_banned(node):
             self._metrics.count_peer_ban()
-        self.tracker.suspect(digest, Suspicion(node, index, reason))
+        self._tracker.suspect(digest, Suspicion(node, index, reason))
 
     def _on_banned(self, node: NodeId) -> None:
-        if node != self._key.node and not self.hub.links.is_banned(node):
+        if node != self._key.node and not self._hub.links.is_banned(node):
             self._metrics.count_peer_ban()
-            self.hub.links.ban(node, "the tracker says so")
+            self._hub.links.ban(node, "the tracker says so")
 
     def _on_unknown(self, digest: Digest) -> None:
         """Somebody was sent here for a blob that is not here (evicted): the tracker should know."""
-        self.tracker.tell(SwarmReport(digest, None, left=True))
+        self._tracker.tell(SwarmReport(digest, None, left=True))
 
 
 def _upstreams(settings: Settings) -> list[Upstream]:
