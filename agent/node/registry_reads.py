@@ -103,6 +103,7 @@ class RegistryReads:
             began_at=download.began_at,
             moved_at=download.moved_at,
             peers_moved_at=download.peers_moved_at if self._has_neighbours else None,
+            receiving=download.session is not None and download.session.swarm.is_receiving,
             reading=self.is_reading,
         )
         at = max(now if self._goes_on_alone else self._fallback.read_alone_at(situation), self.paused_until)

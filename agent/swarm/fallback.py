@@ -20,7 +20,8 @@ class Situation:
     """has_tracker: one is configured. tracker_silent_since: None while it answers. cluster_nodes: as last heard.
 
     began_at: the download's start. moved_at: when a chunk last came, from wherever. peers_moved_at: when a
-    neighbour last brought one, None where there is no neighbour. reading: a read is under way already.
+    neighbour last brought one, None where there is no neighbour. receiving: one is on its way from a neighbour (who is
+    let go of if no bytes of it come). reading: a read is under way already.
     """
 
     has_tracker: bool
@@ -29,6 +30,7 @@ class Situation:
     began_at: float
     moved_at: float
     peers_moved_at: float | None
+    receiving: bool
     reading: bool
 
 
@@ -46,6 +48,8 @@ class Fallback:
             return float("-inf")
         if situation.tracker_silent_since is None:
             return situation.moved_at + _BROKEN_SECONDS * (1 + self._share)
+        if situation.receiving:
+            return float("inf")
         patient_until = situation.tracker_silent_since + _PATIENCE_SECONDS
         stalled_since = max(situation.began_at, situation.tracker_silent_since)
         if situation.peers_moved_at is not None:

@@ -102,6 +102,11 @@ class Swarm:
         return self._free()
 
     @property
+    def is_receiving(self) -> bool:
+        """A neighbour is sending a chunk, or has just sent one."""
+        return bool(self._arrivals.bits)
+
+    @property
     def is_complete(self) -> bool:
         return self._have == self._all
 

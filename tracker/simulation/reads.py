@@ -89,6 +89,7 @@ class Reads:
             began_at=download.began_at,
             moved_at=download.moved_at,
             peers_moved_at=download.peers_moved_at if download.neighbours else None,
+            receiving=download.swarm.is_receiving,
             reading=self.is_reading,
         )
         return max(self._fallback.read_alone_at(situation), self.paused_until)

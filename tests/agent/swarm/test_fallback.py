@@ -13,6 +13,7 @@ QUIET = Situation(
     began_at=0.0,
     moved_at=90.0,
     peers_moved_at=90.0,
+    receiving=False,
     reading=False,
 )
 
@@ -38,6 +39,11 @@ def test_a_tracker_that_answers_decides_unless_nothing_comes_for_long() -> None:
 
 def test_neighbours_that_bring_chunks_are_waited_for() -> None:
     assert times(replace(QUIET, peers_moved_at=500.0))[0] >= 501.0
+
+
+def test_a_chunk_that_takes_long_on_its_way_from_a_neighbour_is_waited_for() -> None:
+    """On a slow line one takes longer than our patience."""
+    assert set(times(replace(QUIET, receiving=True))) == {NEVER}
 
 
 def test_a_large_cluster_does_not_fall_upon_the_registry_when_its_tracker_goes_in_mid_rollout() -> None:
