@@ -1,8 +1,11 @@
 """`serve_standby`: a process for every command that a client brings, which is that client in all but its id.
 
-The server itself only forks: it has no threads, opens nothing and keeps no state, so that each command begins as in a
-process of its own. One fork is always there before its command is: it has rehearsed one, so that the memory that a
-command writes to is its own already, and what is made with the first use is made (half of the time of a short one).
+The server itself only forks: it opens nothing and keeps no state, so that each command begins as in a process of its
+own. Before that it has rehearsed some, since Python runs code faster that it has run several times (PEP 659); trio's
+idle workers, the only threads that this leaves, are forgotten in a fork by trio itself. One fork is always there before
+its command is: it has rehearsed one, too, so that the memory that a command writes to is its own already. Both halve
+the time of a short command. The next fork is made when a command has ended, or takes long: a rehearsal beside it would
+slow it down.
 
 It ends when nobody came for a while, when the code on the disk is no longer what it has loaded, and when its parent is
 gone. Needs Linux: SCM_RIGHTS, SO_PEERCRED, F_SETSIG.
@@ -14,11 +17,12 @@ import os
 import select
 import signal
 import socket
+import struct
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from agent.standby import client
@@ -27,10 +31,14 @@ from agent.standby.request import DESCRIPTORS, GREETING, LENGTH_BYTES, MAX_REQUE
 from agent.standby.rights import has_our_rights, peer_of
 
 _LOOK_SECONDS = 5.0
+_REST_SECONDS = 0.05  # of a command that takes no longer, nobody comes before its end
+_REHEARSALS = 10  # eight times until Python has a closer look at a function
 _HEAR_SECONDS = 10.0
 _FAILURE = 1
 _OURS = ("agent", "builder", "shoal", "__main__")
 _NO_MATTER = (b"PYTHONUNBUFFERED=", b"PYTHONDONTWRITEBYTECODE=")  # every line, and all in the end, is flushed
+
+_F_SETOWN_EX, _F_OWNER_TID = 15, 0  # fcntl(2)
 
 _TAKEN, _STALE = b"t", b"s"
 
@@ -48,6 +56,9 @@ def serve_standby(
     """Returns when it is of no more use. Call it when everything is loaded. rehearse: changes nothing that lasts."""
     parent = os.getppid()
     loaded = _files_loaded()
+    with _into_nothing():
+        for _ in range(_REHEARSALS):
+            _rehearse(rehearse)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
@@ -64,6 +75,8 @@ def serve_standby(
         theirs.close()
         with ours:
             word = _hear(ours, parent, idle_seconds)
+            if word == _TAKEN:
+                select.select([ours], [], [], _REST_SECONDS)  # it hangs up when it ends
 
 
 def _hear(spare: socket.socket, parent: int, idle_seconds: float) -> bytes:
@@ -87,6 +100,7 @@ def _be_there(
         os.setpgid(0, 0)  # a Ctrl-C of the server's terminal is not meant for it
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
+        _be_nowhere()
         _rehearse(rehearse)
         while True:
             if server in select.select([listener, server], [], [])[0]:
@@ -97,7 +111,6 @@ def _be_there(
         stale = loaded != _files_loaded(loaded)
         server.sendall(_STALE if stale else _TAKEN)
         listener.close()
-        server.close()
         if not stale:
             _carry_out(connection, run)
     finally:
@@ -116,11 +129,27 @@ def _accept(listener: socket.socket) -> socket.socket | None:
     return connection
 
 
-def _rehearse(rehearse: Callable[[], object]) -> None:
+@contextmanager
+def _into_nothing() -> Iterator[None]:
+    """What is read and written meanwhile."""
+    ours = [os.dup(number) for number in range(3)]
+    _be_nowhere()
+    try:
+        yield
+    finally:
+        for number, descriptor in enumerate(ours):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+
+
+def _be_nowhere() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(nowhere, number)
     os.close(nowhere)
+
+
+def _rehearse(rehearse: Callable[[], object]) -> None:
     with suppress(Exception, SystemExit):
         rehearse()
     sys.stdout.flush()  # into nothing, not to the client
@@ -194,9 +223,9 @@ def _receive(connection: socket.socket) -> tuple[Request, list[int]]:
 
 def _mind_hang_up(connection: socket.socket) -> None:
     """From now on the end of the client is a Ctrl-C to us: fcntl(2), F_SETSIG. It sends nothing more. The signal is the
-    one that a stopped process hears, too."""
+    one that a stopped process hears, too, and for the main thread: in an idle worker it would wake nobody up."""
     signal.signal(signal.SIGCONT, lambda *_: _interrupt_if_gone(connection))
-    fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(connection, _F_SETOWN_EX, struct.pack("2i", _F_OWNER_TID, os.getpid()))
     fcntl.fcntl(connection, fcntl.F_SETSIG, signal.SIGCONT)
     fcntl.fcntl(connection, fcntl.F_SETFL, fcntl.fcntl(connection, fcntl.F_GETFL) | fcntl.FASYNC)
 

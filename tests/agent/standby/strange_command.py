@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import trio
+
 from agent.standby.client import VARIABLE, run_in_standby
 from agent.standby.keeper import listen
 from agent.standby.server import serve_standby
@@ -26,6 +28,8 @@ def command(arguments: list[str]) -> None:
             sys.stdout.write(sys.stdin.read())
         case ["wait", mark]:
             wait(Path(mark))
+        case ["hop"]:
+            trio.run(trio.to_thread.run_sync, print, "in a thread")
         case ["kill"]:
             os.kill(os.getpid(), signal.SIGKILL)
         case _:
@@ -67,7 +71,7 @@ def main() -> None:
         serve_standby(
             listen(Path(path)),
             command,
-            lambda: command(["rehearsed"]),
+            lambda: command(["hop"]),
             30,
             lambda: print("ready", flush=True),
         )

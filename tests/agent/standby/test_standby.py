@@ -100,6 +100,17 @@ async def test_standard_input_and_output_and_exit_codes_are_passed_on(path: Path
     assert (code, text.splitlines()[-1]) == (1, "ValueError: nobody catches it")
 
 
+async def test_a_command_has_threads_of_its_own_whatever_the_rehearsals_left(path: Path) -> None:
+    assert await _run(path, "hop") == (0, "in a thread\n", "")
+
+
+async def test_a_command_that_takes_long_holds_up_no_other(path: Path, tmp_path: Path) -> None:
+    async with trio.open_nursery() as nursery:
+        process = await _started(path, tmp_path / "mark", nursery)
+        assert (await _run(path, "exit", "7"))[0] == 7
+        process.send_signal(signal.SIGINT)
+
+
 async def test_a_terminal_is_a_terminal_there_too(path: Path) -> None:
     ours, theirs = pty.openpty()
     try:
