@@ -3,7 +3,8 @@
 Invariant, under the layout lock that all processes share: a row in the index follows the rename of its file and goes
 before it does, and index.json is rewritten after the row appears and before the file goes. So at every instant
 index.json <= rows <= files, and a kill in between leaves only files that `reconcile` finds again.
-With thousands of images a new index.json takes its time. It may stay behind what appears: what comes soon after it was
+With thousands of images a new index.json takes its time. Whoever opens the store leaves it alone where nothing has
+changed since it was written (the database counts). It may stay behind what appears: what comes soon after it was
 written is written together, by `publish` before the store closes or when its user says so (`is_behind`).
 """
 
@@ -11,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,7 +172,8 @@ class Blobs:
             }
             damaged, lost = self._records.reconcile(files)
             self._note_damage([*damaged, *lost])
-            self.publish()
+            if not self._images.is_layout_current(self._index_json_stamp()):
+                self.publish()
             for digest in damaged:
                 self._layout.remove(digest)
 
@@ -209,6 +212,7 @@ class Blobs:
         began = time.monotonic()
         self.is_behind = False
         with self.lock.held(), disk_errors("write index.json", self._layout.root):
+            changes = self._images.layout_changes()
             tags = [
                 (
                     f"{tag.repository}:{tag.tag}",
@@ -220,8 +224,18 @@ class Blobs:
             path = self._layout.index_json
             if not path.exists() or path.read_bytes() != wanted:
                 replace_file(path, wanted, Path(self._owner.staged_path("index.json")))
+            with suppress(DiskError):  # then whoever opens the store next looks again
+                self._images.note_layout(changes, self._index_json_stamp())
         now = time.monotonic()
         self._not_before = now + (now - began) * _PUBLISH_REST
+
+    def _index_json_stamp(self) -> str:
+        """Another one when somebody else has written it; "" where it is not there."""
+        try:
+            status = self._layout.index_json.stat()
+        except FileNotFoundError:
+            return ""
+        return f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
     # --- chunk digests ------------------------------------------------------------------------------------------
 

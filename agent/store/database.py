@@ -62,6 +62,23 @@ _MIGRATIONS = (
     ALTER TABLE pins ADD COLUMN pinned_at REAL NOT NULL DEFAULT 0;
     UPDATE pins SET weak = 1 WHERE reason LIKE 'pushed to % by digest' OR reason LIKE 'a copy for %';
     """,
+    # `changes` counts what index.json follows from.
+    """
+    CREATE TABLE layout (changes INTEGER NOT NULL, published INTEGER NOT NULL, file TEXT NOT NULL);
+    INSERT INTO layout VALUES (1, 0, '');
+    CREATE TRIGGER tag_put AFTER INSERT ON tags BEGIN UPDATE layout SET changes = changes + 1; END;
+    CREATE TRIGGER tag_moved AFTER UPDATE ON tags
+        WHEN (new.digest, new.media_type, new.size) <> (old.digest, old.media_type, old.size)
+        BEGIN UPDATE layout SET changes = changes + 1; END;
+    CREATE TRIGGER tag_gone AFTER DELETE ON tags BEGIN UPDATE layout SET changes = changes + 1; END;
+    CREATE TRIGGER blob_put AFTER INSERT ON blobs BEGIN UPDATE layout SET changes = changes + 1; END;
+    CREATE TRIGGER blob_other AFTER UPDATE OF size ON blobs BEGIN UPDATE layout SET changes = changes + 1; END;
+    CREATE TRIGGER blob_gone AFTER DELETE ON blobs BEGIN UPDATE layout SET changes = changes + 1; END;
+    CREATE TRIGGER document_put AFTER INSERT ON documents BEGIN UPDATE layout SET changes = changes + 1; END;
+    CREATE TRIGGER document_gone AFTER DELETE ON documents BEGIN UPDATE layout SET changes = changes + 1; END;
+    CREATE TRIGGER child_put AFTER INSERT ON children BEGIN UPDATE layout SET changes = changes + 1; END;
+    CREATE TRIGGER child_gone AFTER DELETE ON children BEGIN UPDATE layout SET changes = changes + 1; END;
+    """,
 )
 
 Row = tuple[Any, ...]
@@ -163,9 +180,8 @@ class Database:
                 raise DiskError(
                     f"{self._path} was made by a newer version (schema {version}; this one knows {len(_MIGRATIONS)})"
                 )
-            for step in _MIGRATIONS[version:]:
-                for statement in filter(str.strip, step.split(";")):
-                    writer.execute(statement)
+            for statement in _statements("".join(_MIGRATIONS[version:])):
+                writer.execute(statement)
             writer.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
 
     def _version(self) -> int:
@@ -185,3 +201,13 @@ class Database:
             raise DiskError(
                 f"the index {self._path} is damaged ({error}); move it away, and one of what blobs/ holds is made anew"
             ) from error
+
+
+def _statements(script: str) -> Iterator[str]:
+    """A trigger has semicolons of its own."""
+    statement = ""
+    for piece in script.split(";"):
+        statement += f"{piece};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

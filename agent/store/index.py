@@ -215,6 +215,25 @@ class ImageIndex:
         key = (str(digest),)
         return bool(self._database.rows(_COMPLETED, key)) and bool(self._database.rows(_TAGGED_ANCESTOR, key))
 
+    # --- index.json ---------------------------------------------------------------------------------------------
+
+    def layout_changes(self) -> int:
+        """How often something has changed that index.json follows from; asked before it is read."""
+        row = self._database.row("SELECT changes FROM layout")
+        return row[0] if row else 0
+
+    def is_layout_current(self, file: str) -> bool:
+        """Nothing has changed since index.json was written, which is still the `file` that it was then."""
+        return bool(
+            self._database.row("SELECT 1 FROM layout WHERE changes = published AND file = ?", (file,))
+        )
+
+    def note_layout(self, changes: int, file: str) -> None:
+        with self._database.transaction() as writer:
+            writer.execute("UPDATE layout SET published = ?, file = ?", (changes, file))
+
+    # --- what needs what, all of it -----------------------------------------------------------------------------
+
     def graph(self, present: dict[Digest, int]) -> ContentGraph:
         found: dict[Digest, list[Child]] = {
             Digest.parse(row[0]): [] for row in self._database.rows("SELECT digest FROM documents")

@@ -1,7 +1,9 @@
 """index.json never names what is not here, and names every tagged image that can run from here."""
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -139,3 +141,42 @@ def test_what_is_named_in_quick_succession_is_written_together_and_nothing_is_le
         assert store.is_layout_behind
         assert len(inodes) < 100
     assert len(listed(root)) == 300
+
+
+def test_an_index_json_that_somebody_else_has_written_or_removed_is_mended_when_the_store_opens(
+    root: Path,
+) -> None:
+    with Store(root) as store:
+        one = image(1)
+        one.put(store)
+        store.put_tag(ALPINE, "3.20", one.descriptor, 1.0)
+    path = root / "index.json"
+    path.write_text("{}")
+    with Store(root):
+        assert [name for name, _ in listed(root)] == [REFERENCE]
+    path.unlink()
+    with Store(root):
+        assert [name for name, _ in listed(root)] == [REFERENCE]
+
+
+def test_opening_a_store_makes_index_json_anew_only_where_something_has_changed(root: Path) -> None:
+    one = image(1)
+    with Store(root) as store:
+        one.put(store)
+        store.put_tag(ALPINE, "3.20", one.descriptor, 1.0)
+        store.publish_layout()
+        assert is_current(root)
+        store.put_tag(ALPINE, "3.20", one.descriptor, 2.0)
+        with store.holding([one.descriptor.digest]):
+            store.pin(one.descriptor.digest, "some reason")
+        assert is_current(root), "nothing of this is in index.json"
+        store.put(Digest.of(b"other"), b"other")
+        assert not is_current(root)
+    with Store(root):
+        assert is_current(root)
+
+
+def is_current(root: Path) -> bool:
+    with closing(sqlite3.connect(root / "index.db")) as database:
+        ((current,),) = database.execute("SELECT changes = published FROM layout")
+    return bool(current)
