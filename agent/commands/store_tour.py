@@ -10,7 +10,7 @@ from agent.images.catalog import Catalog
 from agent.images.inspection import config_of
 from agent.images.local_image import LocalImage
 from agent.images.names import UNTAGGED
-from agent.images.stored_blob import plain_stream
+from agent.images.stored_blob import stored_compression
 from agent.store.store import Store
 
 
@@ -78,7 +78,7 @@ def _layers(store: Store, image: LocalImage) -> Iterator[str]:
     chain = chain_ids(config.diff_ids)
     for number, layer in enumerate(image.layers):
         here = store.size_of(layer.digest) is not None
-        how: str = plain_stream(store, layer.digest).compression if here else "not here"
+        how: str = stored_compression(store, layer.digest) if here else "not here"
         how = "not compressed" if how == "none" else how
         yield f"   layer {number + 1}: blob {layer.digest}, {size_text(layer.size)}, {how}"
         if number < len(chain):
@@ -96,7 +96,7 @@ def _layers(store: Store, image: LocalImage) -> Iterator[str]:
 def _plain_command(store: Store, digest: Digest) -> str:
     path = _path(store, digest)
     tools = {"none": "cat", "gzip": "zcat <", "zstd": "zstdcat <", "bzip2": "bzcat <", "xz": "xzcat <"}
-    how = plain_stream(store, digest).compression if store.size_of(digest) is not None else "none"
+    how = stored_compression(store, digest) if store.size_of(digest) is not None else "none"
     return f"{tools[how]} {path}"
 
 

@@ -6,48 +6,27 @@ that the cluster has moved since is not moved back, and a name that another node
 local copy goes.
 """
 
+from dataclasses import replace
+
 from agent.content.digest import Digest
 from agent.content.document import MAX_PUSHED_DOCUMENT_BYTES, parse_document
 from agent.content.pushed import PushedName
 from agent.images.names import UNTAGGED
-from agent.store.index import TagRecord
 from agent.store.store import Store
 
 
 def record_names(store: Store, writer: bytes, now: float) -> list[PushedName]:
     """`writer`: this node's id. What was recorded anew. Raises DiskError."""
-    tags = [tag for tag in store.tags() if tag.repository.is_of_cluster and tag.repository != UNTAGGED]
-    fresh = [name for tag in tags for name in _given(store, tag, writer, now)]
-    there = {(tag.repository.name, tag.tag) for tag in tags}
-    fresh += [
-        _deleted(name, now)
-        for name in store.pushed.all()
-        if name.is_tag
-        and not name.deleted
-        and name.writer == writer
-        and (name.repository, name.name) not in there
-    ]
+    given = [tag for tag in store.pushed.unpublished(limit=-1) if tag.repository != UNTAGGED.name]
+    fresh = [name for tag in given for name in _given(store, tag, writer, now)]
+    fresh += [_deleted(name, now) for name in store.pushed.unnamed(writer)]
     if fresh:
         store.pushed.put(fresh)
     return fresh
 
 
-def _given(store: Store, tag: TagRecord, writer: bytes, now: float) -> list[PushedName]:
-    known = store.pushed.find(tag.repository.name, tag.tag)
-    digest = tag.descriptor.digest
-    if known is not None and (known.at >= tag.checked_at or (known.digest == digest and not known.deleted)):
-        return []
-    name = PushedName(
-        tag.repository.name,
-        tag.tag,
-        digest,
-        tag.descriptor.size,
-        tag.descriptor.media_type,
-        None,
-        now,
-        writer,
-    )
-    return [*_documents(store, tag.repository.name, digest, writer, now), name]
+def _given(store: Store, tag: PushedName, writer: bytes, now: float) -> list[PushedName]:
+    return [*_documents(store, tag.repository, tag.digest, writer, now), replace(tag, at=now, writer=writer)]
 
 
 def _documents(store: Store, repository: str, digest: Digest, writer: bytes, now: float) -> list[PushedName]:

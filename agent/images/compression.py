@@ -24,7 +24,7 @@ _MAGIC: tuple[tuple[bytes, Compression], ...] = (
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ\0", "xz"),
 )
-_MAGIC_BYTES = 6
+MAGIC_BYTES = 6
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 _MAX_WINDOW_BYTES = 128 * 1024 * 1024
 _GZIP_INPUT_BYTES = 128 * 1024
@@ -80,7 +80,7 @@ class PlainStream:
 def open_plain(read: Read, limits: BombLimits = DEFAULT_LIMITS) -> PlainStream:
     """Reads a few bytes to tell the compression. Reading raises ContentError for what does not decompress."""
     source = Counted(read)
-    compression = detect(source.peek(_MAGIC_BYTES))
+    compression = detect(source.peek(MAGIC_BYTES))
     if compression == "none":
         return PlainStream(compression, source.read)
     inner = _open(compression, source)

@@ -18,7 +18,7 @@ from agent.images.inspection import config_of
 from agent.images.keeping import keep_image
 from agent.images.layer_facts import LAYER_TYPES, LayerFacts
 from agent.images.local_image import LocalImage
-from agent.images.stored_blob import plain_stream
+from agent.images.stored_blob import stored_compression
 from agent.store.staging import StagedBlob, Staging
 from agent.store.store import Store
 
@@ -72,7 +72,7 @@ def _part(one: Descriptor) -> dict[str, Any]:
 
 def base_layer(store: Store, layer: Descriptor) -> Descriptor:
     """As an OCI manifest lists it, whatever the base's own manifest calls it."""
-    return Descriptor(LAYER_TYPES[plain_stream(store, layer.digest).compression], layer.digest, layer.size)
+    return Descriptor(LAYER_TYPES[stored_compression(store, layer.digest)], layer.digest, layer.size)
 
 
 def _config(new: NewImage) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from agent.content.reference import Repository
 from agent.images.archive_files import OnBytes, unseen
 from agent.images.local_image import LocalImage
 from agent.images.names import name_for_containerd, name_in_archive, plain_name
-from agent.images.stored_blob import plain_stream, stored_layer, stored_pieces
+from agent.images.stored_blob import stored_compression, stored_layer, stored_pieces
 from agent.images.tar_entry import Kind, TarEntry
 from agent.images.tar_writer import TarWriter, Write
 from agent.store.store import Store
@@ -54,7 +54,7 @@ def save_archive(
             layer.digest: diff_id
             for one in images
             for layer, diff_id in _layers(one.image)
-            if plain_stream(store, layer.digest).compression not in ("none", "gzip")
+            if stored_compression(store, layer.digest) not in ("none", "gzip")
         }
         _write_documents(writer, images, plain)
         for digest, part in parts.items():

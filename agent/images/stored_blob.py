@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from agent.content.digest import Digest
 from agent.content.errors import ContentError
-from agent.images.compression import PlainStream, open_plain
+from agent.images.compression import MAGIC_BYTES, Compression, PlainStream, detect, open_plain
 from agent.images.tar_reader import PIECE_BYTES
 from agent.store.disk_errors import disk_error
 from agent.store.store import OpenBlob, Store
@@ -46,6 +46,12 @@ def stored_layer(store: Store, digest: Digest) -> Iterator[bytes]:
 
 def plain_stream(store: Store, digest: Digest) -> PlainStream:
     return open_plain(reader_of(stored_pieces(store, digest)))
+
+
+def stored_compression(store: Store, digest: Digest) -> Compression:
+    """By its first bytes; the rest is not looked at."""
+    with open_stored(store, digest) as blob:
+        return detect(blob_reader(blob)(MAGIC_BYTES))
 
 
 def reader_of(pieces: Iterator[bytes]) -> Callable[[int], bytes]:

@@ -24,7 +24,11 @@ _UNPUBLISHED = """
     LEFT JOIN pushed ON pushed.name = tags.name AND pushed.reference = tags.tag
     WHERE tags.registry = ? AND (pushed.at IS NULL OR (
         tags.checked_at > pushed.at AND (pushed.deleted OR pushed.digest <> tags.digest)))
-    LIMIT 1000
+    LIMIT ?
+"""
+_UNNAMED = """
+    writer = ? AND NOT deleted AND NOT EXISTS (
+        SELECT 1 FROM tags WHERE tags.registry = ? AND tags.name = pushed.name AND tags.tag = pushed.reference)
 """
 
 
@@ -70,9 +74,13 @@ class PushedNames:
         """A number that is another one after another process has changed the index."""
         return self._database.changes_elsewhere()
 
-    def unpublished(self) -> list[PushedName]:
-        """Tags of the cluster's own images that point, by the index, where no record says so yet."""
-        rows = self._database.rows(_UNPUBLISHED, (CLUSTER_REGISTRY,))
+    def unnamed(self, writer: bytes) -> list[PushedName]:
+        """Of the tags that `writer` gave, those that are not in the index any more."""
+        return [name for name in self._found(_UNNAMED, writer, CLUSTER_REGISTRY) if name.is_tag]
+
+    def unpublished(self, limit: int = 1000) -> list[PushedName]:
+        """Tags of the cluster's own images that point, by the index, where no record says so yet. limit: -1 for all."""
+        rows = self._database.rows(_UNPUBLISHED, (CLUSTER_REGISTRY, limit))
         return [
             PushedName(row[0], row[1], Digest.parse(row[2]), row[3], row[4], None, 0.0, b"") for row in rows
         ]
