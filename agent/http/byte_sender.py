@@ -20,6 +20,9 @@ class ConnectionLost(Exception):
 
 
 class ByteSender(Protocol):
+    file_bytes: int
+    """Of files, so far: what of one has left when sending it failed or was cancelled."""
+
     async def send(self, pieces: Sequence[Bytes]) -> None:
         """All pieces in order. Raises ConnectionLost."""
 
@@ -37,6 +40,7 @@ class StreamSender:
     def __init__(self, stream: trio.abc.Stream, stall_seconds: float) -> None:
         self._stream = stream
         self._stall_seconds = stall_seconds
+        self.file_bytes = 0
 
     async def send(self, pieces: Sequence[Bytes]) -> None:
         data = memoryview(b"".join(pieces) if len(pieces) > 1 else pieces[0])
@@ -58,6 +62,7 @@ class StreamSender:
             data = read_file(fd, offset, min(stop - offset, _PIECE_BYTES))
             await self._send_piece(memoryview(data))
             offset += len(data)
+            self.file_bytes += len(data)
 
     async def send_eof(self) -> None:
         if isinstance(self._stream, trio.abc.HalfCloseableStream):

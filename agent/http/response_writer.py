@@ -18,7 +18,6 @@ from agent.http.byte_sender import ByteSender, ConnectionLost, read_file
 from agent.http.response import Bytes, Response
 
 _INLINE_FILE_BYTES = 64 * 1024  # up to this, reading and one writev with the head beat a sendfile
-_COUNTED_FILE_BYTES = 16 * 1024 * 1024  # how exactly `body_bytes` counts what a client took before it left
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _NO_BODY = frozenset({204, 304})
 _date: tuple[int, str] = (0, "")
@@ -103,16 +102,17 @@ class ResponseWriter:
         span = _FileSpan(count)
         before, after = _around(self._framed(span), span)
         await self._send(before)
-        for start in range(offset, offset + count, _COUNTED_FILE_BYTES):
-            await self._send_span(fd, start, min(_COUNTED_FILE_BYTES, offset + count - start))
+        await self._send_span(fd, offset, count)
         await self._send(after)
 
     async def _send_span(self, fd: int, offset: int, count: int) -> None:
+        before = self._sender.file_bytes
         try:
             await self._sender.send_file(fd, offset, count)
         except ConnectionLost:
             await self._give_up()
-        self.body_bytes += count
+        finally:
+            self.body_bytes += self._sender.file_bytes - before
 
     async def send_continue(self) -> None:
         event = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")

@@ -1,6 +1,7 @@
 """A client that leaves: its handler is cancelled, and nothing of it stays behind."""
 
 import os
+import tempfile
 from contextlib import AsyncExitStack
 
 import pytest
@@ -83,6 +84,33 @@ async def test_a_hang_up_in_the_middle_of_a_body_closes_what_the_body_held() -> 
         await closed.wait()
         assert len(done) == 1
         assert done[0] == body.sent
+
+
+class LargeFileBody:
+    length = 100_000_000
+
+    async def send_to(self, sink: BodySink) -> None:
+        with tempfile.TemporaryFile() as file:
+            file.truncate(self.length)
+            await sink.send_file(file.fileno(), 0, self.length)
+
+
+async def test_a_hang_up_in_the_middle_of_a_file_counts_what_had_left() -> None:
+    over = trio.Event()
+    done: list[int] = []
+
+    async def handle(request: Request) -> Response:
+        resources = AsyncExitStack()
+        resources.callback(over.set)
+        return Response(200, [], LargeFileBody(), resources=resources, on_done=done.append)
+
+    async with serving(handle) as running:
+        client = await running.connect()
+        await client.send_request("/")
+        await client.receive_exactly(250_000)
+        await client.stream.aclose()
+        await over.wait()
+    assert 249_000 < done[0] < LargeFileBody.length
 
 
 async def test_resources_are_closed_and_bytes_counted_after_a_whole_answer_and_a_head() -> None:
