@@ -19,7 +19,7 @@ from agent.content.errors import ContentError, DiskError, NotFound, ShoalError, 
 from agent.node.containment import contained
 from agent.node.download_member import DownloadMember
 from agent.node.giving_up import Failures, give_up_at
-from agent.node.hop import INLINE_BYTES, run_inline
+from agent.node.hop import BRIEF_BYTES, INLINE_BYTES, Hop, run_inline
 from agent.node.registry_reads import RegistryReads
 from agent.node.services import Services, Tally
 from agent.node.session import SwarmSession
@@ -177,7 +177,7 @@ class Download:
                     raise SourceError(f"{self.digest} has {self.size} bytes, not {size}")
                 return
             services = self.services
-            partial = await services.hop(services.store.open_partial, self.digest, size)
+            partial = await self._hop(size)(services.store.open_partial, self.digest, size)
             self.partial, self.size = partial, size
             self.tally.resumed = sum(partial.map.length(index) for index in partial.have)
             swarm = Swarm(
@@ -188,6 +188,10 @@ class Download:
         self.touch()
         services.tracker.wake()
 
+    def _hop(self, size: int) -> Hop:
+        """For what is done once to a blob of this size."""
+        return self.services.hops.brief if size <= BRIEF_BYTES else self.services.hops.other
+
     async def take_whole(self, body: bytes) -> None:
         """The whole content came at once (small, inside a tracker's answer); a wrong one is ignored. It goes where its
         readers look: chunk by chunk into the partial blob. Raises DiskError; ContentError where it shows that the size
@@ -197,9 +201,9 @@ class Download:
             _log.warning("the tracker sent content that does not match its digest", digest=self.digest)
             return
         if self.size not in (None, len(body)):
-            await self.services.hop(self.services.store.put, self.digest, body)
+            await self.services.hops.other(self.services.store.put, self.digest, body)
             if self.partial is not None:
-                await self.services.hop(self.partial.discard)
+                await self.services.hops.other(self.partial.discard)
             raise ContentError(f"{self.digest} has {len(body)} bytes, not the {self.size} that were told")
         await self.begin(len(body))
         assert self.session is not None
@@ -265,7 +269,7 @@ class Download:
     async def write(self, index: int, data: bytes | bytearray | memoryview, expected: bytes | None) -> bytes:
         """One hop: check, write, hash. Raises ContentError, DiskError."""
         assert self.partial is not None
-        hop = run_inline if len(data) <= INLINE_BYTES else self.services.hashing
+        hop = run_inline if len(data) <= INLINE_BYTES else self.services.hops.hashing
         return await hop(self.partial.write_chunk, index, memoryview(data), expected)
 
     async def _check(self, sender: NodeId, index: int, data: bytearray, expected: bytes) -> None:
@@ -301,7 +305,7 @@ class Download:
 
     async def _hash(self, partial: PartialBlob) -> None:
         try:
-            while await self.services.hashing(partial.hash_prefix, _PREFIX_BYTES):
+            while await self.services.hops.hashing(partial.hash_prefix, _PREFIX_BYTES):
                 pass
         except DiskError as error:
             self.fail(error)
@@ -310,18 +314,18 @@ class Download:
 
     async def _finish(self, session: SwarmSession) -> None:
         """All chunks are here. Raises ContentError where the whole is wrong once too often, DiskError."""
-        partial, hop = self.partial, self.services.hop
+        partial = self.partial
         assert partial is not None
         is_hashed = not self._is_hashing and partial.unhashed_bytes <= INLINE_BYTES
         try:
-            await (run_inline if is_hashed else self.services.hashing)(partial.verify)
+            await (run_inline if is_hashed else self.services.hops.hashing)(partial.verify)
         except ContentError as error:
             self._on_mismatch(session, error)
             return
         self.is_verified = True
         session.swarm.on_whole([partial.chunk_digest(index) or b"" for index in range(partial.map.count)])
         self.touch()
-        await hop(partial.commit)
+        await self._hop(partial.map.size)(partial.commit)
         self.is_stored = True
 
     def _on_mismatch(self, session: SwarmSession, error: ContentError) -> None:

@@ -5,12 +5,14 @@ Injectable, because on a MockClock a thread counts as blocked and the clock woul
 
 import os
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, TypeVar
 
 import trio
 
 T = TypeVar("T")
 INLINE_BYTES = 64 * 1024  # hashing and writing this much costs about as much as the hop
+BRIEF_BYTES = 1024 * 1024  # a file of this size is opened, or brought to the disk, in a moment
 
 
 class Hop(Protocol):
@@ -27,11 +29,26 @@ class ThreadHop:
         return await trio.to_thread.run_sync(work, *args, limiter=self._limiter)
 
 
-def hashing_hop() -> ThreadHop:
-    """For checking chunks. A core is left to whoever waits for the bytes: a client on the same machine has them later
-    where every core is busy with what it will want next (on two cores a layer of 512 MiB a tenth later).
+def _spared_cores() -> int:
+    return min(max(len(os.sched_getaffinity(0)) - 1, 1), 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Hops:
+    """`brief`: for what takes a moment and comes by the dozen, opening and committing the layers of an image. Several
+    at a time only fight for the interpreter and the store's lock, and whoever serves clients loses with them.
+    `hashing`: for checking chunks. A core is left to whoever waits for the bytes: a client on the same machine has them
+    later where every core is busy with what it will want next (on two cores a layer of 512 MiB a tenth later).
+    `other`: for what may take long.
     """
-    return ThreadHop(min(max(len(os.sched_getaffinity(0)) - 1, 1), 4))
+
+    brief: Hop
+    hashing: Hop
+    other: Hop
+
+    @classmethod
+    def of_threads(cls) -> Self:
+        return cls(ThreadHop(1), ThreadHop(_spared_cores()), ThreadHop())
 
 
 async def run_inline(work: Callable[..., T], *args: Any) -> T:

@@ -18,7 +18,7 @@ from agent.http.listeners import bound_port, listen_failure
 from agent.node.blobs import Blobs
 from agent.node.cluster_names import ClusterNames
 from agent.node.copies import CopyFetcher, CopyRules
-from agent.node.hop import Hop, ThreadHop, hashing_hop
+from agent.node.hop import Hop, Hops
 from agent.node.hub import SeedContent, SwarmHub
 from agent.node.identity import load_node_key
 from agent.node.images import Images
@@ -91,23 +91,20 @@ async def open_node(
     data_dir, cluster = settings.node.data_dir, settings.security.cluster
     key = load_node_key(data_dir, cluster)
     limits = store_limits(settings)
-    hashing = hop or hashing_hop()
-    hop = hop or ThreadHop()
+    hops = Hops.of_threads() if hop is None else Hops(hop, hop, hop)
     with Store(data_dir / "store", limits) as store:
         credentials = CredentialStore.of_machine(settings.credentials.docker_config)
         async with open_origin(_upstreams(settings), credentials, patience) as origin:
             listeners = await _listen(settings)
             address = _advertised(settings, listeners)
-            parts = _Parts(
-                settings, key, store, origin, credentials, patience, metrics, hop, hashing, address
-            )
+            parts = _Parts(settings, key, store, origin, credentials, patience, metrics, hops, address)
             node = parts.node
             async with trio.open_nursery() as services:
                 await services.start(node.hub.run, listeners)
                 services.start_soon(node.tracker.run)
                 services.start_soon(node.names.run)
                 services.start_soon(node.names.run_reviews)
-                services.start_soon(publish_layout, store, hop)
+                services.start_soon(publish_layout, store, hops.other)
                 services.start_soon(node.local_names.run)
                 services.start_soon(node.push_through.run)
                 services.start_soon(node.traffic.run)
@@ -132,12 +129,11 @@ class _Parts:
         credentials: CredentialStore,
         patience: OriginOptions | None,
         metrics: Metrics,
-        hop: Hop,
-        hashing: Hop,
+        hops: Hops,
         address: str,
     ) -> None:
         self._settings, self._store, self._key, self._metrics = settings, store, key, metrics
-        self._rng, self._hop, self._address = random.Random(), hop, address
+        self._rng, self._hops, self._address = random.Random(), hops, address
         self._cluster = settings.security.cluster
         self._policy = SwarmPolicy(uploads=settings.peer.upload_slots, downloads=settings.peer.download_slots)
         self._client = TrackerClient(settings.tracker.url) if settings.tracker.url else None
@@ -151,12 +147,12 @@ class _Parts:
             metrics,
             self._rng,
         )
-        services = self._services(origin, hashing)
+        services = self._services(origin)
         self._hub = services.hub
         self.node = self._compose(services, credentials, patience)
         metrics.page.refresh_with(self._refresh_gauges)
 
-    def _services(self, origin: Origin, hashing: Hop) -> Services:
+    def _services(self, origin: Origin) -> Services:
         """With the swarm's hub: what every transfer works with."""
         peer, traffic = self._settings.peer, Traffic(self._metrics)
         upload_rate, download_rate = RateLimit(peer.upload_rate), RateLimit(peer.download_rate)
@@ -181,8 +177,7 @@ class _Parts:
             notary=self._key,
             metrics=self._metrics,
             traffic=traffic,
-            hop=self._hop,
-            hashing=hashing,
+            hops=self._hops,
             rng=self._rng,
             neighbours=peer.neighbours,
             download_rate=download_rate,
@@ -193,7 +188,7 @@ class _Parts:
     def _compose(
         self, services: Services, credentials: CredentialStore, patience: OriginOptions | None
     ) -> Node:
-        settings, store, client, hop = self._settings, self._store, self._client, self._hop
+        settings, store, client, hop = self._settings, self._store, self._client, self._hops.other
         cluster, own, metrics, tracker = self._cluster, self._key.node, self._metrics, self._tracker
         push = settings.push
         blobs = Blobs(services, settings.store.linger)
@@ -246,7 +241,7 @@ class _Parts:
         try:
             blob = self._store.open_blob(digest)
             # Of what was not downloaded here no chunk digests are known: the blob is read for them.
-            digests = None if blob is None else await self._hop(self._store.chunk_digests, digest)
+            digests = None if blob is None else await self._hops.other(self._store.chunk_digests, digest)
         except BaseException as error:
             if blob is not None:
                 blob.close()

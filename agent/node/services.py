@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, field
 
-from agent.node.hop import Hop
+from agent.node.hop import Hops
 from agent.node.hub import SwarmHub
 from agent.node.in_flight import InFlight
 from agent.node.rate_limit import RateLimit
@@ -27,8 +27,7 @@ class Services:
     notary: Notary
     metrics: Metrics
     traffic: Traffic
-    hop: Hop
-    hashing: Hop
+    hops: Hops
     rng: random.Random
     neighbours: int
     download_rate: RateLimit
