@@ -27,7 +27,14 @@ from builder.cache.local import LocalCache
 from builder.dockerfile.instructions import Dockerfile, Warning
 from builder.execution.definition import Definition, read_definition
 from builder.execution.full_disk import with_help
-from builder.execution.images import BuiltImage, blobs_of, name_images, write_image
+from builder.execution.images import (
+    BuiltImage,
+    are_here,
+    blobs_of,
+    made_image,
+    name_images,
+    put_documents,
+)
 from builder.execution.outputs import check_output, squash, write_output
 from builder.execution.planning import HOST_NETWORK, INSECURE, check_grants, plan_build, this_machine
 from builder.execution.solver import Solved, Solver
@@ -115,7 +122,7 @@ async def _build(
                 solver = Solver(plan, shop)
                 held.callback(solver.close)
                 solved = await solver.solve()
-                image = await trio.to_thread.run_sync(_image, request, around.store, plan, solved, shop)
+                image = await _image(request, around.store, plan, solved, shop)
                 held.enter_context(around.store.holding(blobs_of(image)))
                 found.append((image, solved))
             root = await _put_out(around, [image for image, _ in found], names, reporter)
@@ -167,13 +174,14 @@ class _Opened:
 
 @asynccontextmanager
 async def _opened(around: Surroundings) -> AsyncIterator[_Opened]:
+    """No thread is asked for what takes microseconds but after a kill: each hop costs more, and nothing runs yet."""
     home = around.home
     with ExitStack() as stack:
         area = stack.enter_context(open_work_area(home / "work"))
         snapshots = stack.enter_context(Snapshots(home / "snapshots", around.store))
         local = stack.enter_context(LocalCache(home / "cache.db", around.store))
         digests = stack.enter_context(closing(ContentDigests(home / "digests.db")))
-        await trio.to_thread.run_sync(snapshots.clean_up)
+        snapshots.clean_up()
         yield _Opened(stack, area, snapshots, local, digests)
 
 
@@ -211,10 +219,15 @@ def _workshop(
     )
 
 
-def _image(request: BuildRequest, store: Store, plan: Plan, solved: Solved, shop: Workshop) -> BuiltImage:
+async def _image(
+    request: BuildRequest, store: Store, plan: Plan, solved: Solved, shop: Workshop
+) -> BuiltImage:
     if request.squash:
-        return squash(store, plan.image, solved, shop.recipe)
-    return write_image(store, plan.image, solved)
+        return await trio.to_thread.run_sync(squash, store, plan.image, solved, shop.recipe)
+    image, documents = made_image(plan.image, solved)
+    if not are_here(store, documents):
+        await trio.to_thread.run_sync(put_documents, store, documents)
+    return image
 
 
 async def _put_out(

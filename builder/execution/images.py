@@ -4,7 +4,7 @@ The same plan with the same layers gives the same bytes. Several platforms are a
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from builder.execution.solver import Solved
 from builder.plan.layer import Layer
 from builder.plan.planned_image import PlannedImage
 
+Documents = Mapping[Digest, bytes]
+
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
@@ -32,11 +34,19 @@ class BuiltImage:
     layers: tuple[Layer, ...]
 
 
-def write_image(store: Store, planned: PlannedImage, solved: Solved) -> BuiltImage:
-    """Its blobs are in the store then, under no name yet: hold `blobs_of` it. Raises DiskError."""
-    layers = planned.layers(solved.layers)
-    config = encode(planned.config(solved.layers))
-    return _written(store, planned.platform, config, layers)
+def made_image(planned: PlannedImage, solved: Solved) -> tuple[BuiltImage, Documents]:
+    """What it consists of beside layers. Once that is in the store, under no name yet, hold `blobs_of` it."""
+    return _made(planned.platform, encode(planned.config(solved.layers)), planned.layers(solved.layers))
+
+
+def are_here(store: Store, documents: Documents) -> bool:
+    return all(store.size_of(digest) == len(body) for digest, body in documents.items())
+
+
+def put_documents(store: Store, documents: Documents) -> None:
+    """Blocking. Raises DiskError."""
+    for digest, body in documents.items():
+        store.put(digest, body)
 
 
 def squashed_image(store: Store, planned: PlannedImage, solved: Solved, layer: Layer) -> BuiltImage:
@@ -49,17 +59,17 @@ def squashed_image(store: Store, planned: PlannedImage, solved: Solved, layer: L
         entry["empty_layer"] = True
     last = {"created": config.get("created"), "comment": "merge of all layers that the build added"}
     config["history"].append({key: value for key, value in last.items() if value})
-    return _written(store, planned.platform, encode(config), (*base, layer))
+    image, documents = _made(planned.platform, encode(config), (*base, layer))
+    put_documents(store, documents)
+    return image
 
 
-def _written(store: Store, platform: Platform, config: bytes, layers: Sequence[Layer]) -> BuiltImage:
+def _made(platform: Platform, config: bytes, layers: Sequence[Layer]) -> tuple[BuiltImage, Documents]:
     image_id = Digest.of(config)
     descriptor = Descriptor(media_types.OCI_CONFIG, image_id, len(config))
     body = manifest_body(descriptor, [layer.blob for layer in layers])
     manifest = Descriptor(media_types.OCI_MANIFEST, Digest.of(body), len(body), platform)
-    store.put(image_id, config)
-    store.put(manifest.digest, body)
-    return BuiltImage(platform, image_id, manifest, tuple(layers))
+    return BuiltImage(platform, image_id, manifest, tuple(layers)), {image_id: config, manifest.digest: body}
 
 
 def name_images(

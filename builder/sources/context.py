@@ -73,7 +73,10 @@ async def open_context(request: ContextRequest) -> BuildContext:
         if request.file == "-":
             raise InputError("standard input can be the context or the Dockerfile, not both")
         return await _from_standard_input(request)
-    opened = await _opened(request.where, request)
+    local = await trio.to_thread.run_sync(_of_directory, request, abandon_on_cancel=True)
+    if local is not None:
+        return local
+    opened = await _remote(request.where, request)
     if isinstance(opened.root, bytes):  # a URL of a Dockerfile alone
         return BuildContext(
             _empty(request.work), IgnorePatterns(), opened.root, modified_at=opened.modified_at
@@ -84,10 +87,13 @@ async def open_context(request: ContextRequest) -> BuildContext:
 
 async def open_named_context(where: str, request: ContextRequest) -> BuildContext:
     """`--build-context NAME=WHERE` of a directory, git or URL. Raises InputError, SourceError, DiskError."""
-    root = (await _opened(where, request)).root
-    if isinstance(root, bytes):
+    root = await trio.to_thread.run_sync(_directory, where)
+    if root is not None:
+        return BuildContext(root, IgnorePatterns())
+    remote = (await _remote(where, request)).root
+    if isinstance(remote, bytes):
         raise InputError(f"{where} is neither a directory nor a tar")
-    return BuildContext(root, IgnorePatterns())
+    return BuildContext(remote, IgnorePatterns())
 
 
 async def _from_standard_input(request: ContextRequest) -> BuildContext:
@@ -107,13 +113,22 @@ def _read_standard_input(request: ContextRequest) -> BuildContext:
     return BuildContext(_empty(request.work), IgnorePatterns(), _dockerfile(request.stdin, head))
 
 
-async def _opened(where: str, request: ContextRequest) -> _Opened:
-    directory = trio.Path(where)
-    if where and await directory.is_dir():
-        try:
-            return _Opened(Path(await directory.resolve()))
-        except FileNotFoundError:
-            raise InputError("the working directory was removed: change into one that is there") from None
+def _of_directory(request: ContextRequest) -> BuildContext | None:
+    """None where the context is somewhere else."""
+    root = _directory(request.where)
+    return None if root is None else _with_dockerfile(root, request)
+
+
+def _directory(where: str) -> Path | None:
+    if not where or not Path(where).is_dir():
+        return None
+    try:
+        return Path(where).resolve()
+    except FileNotFoundError:
+        raise InputError("the working directory was removed: change into one that is there") from None
+
+
+async def _remote(where: str, request: ContextRequest) -> _Opened:
     if (git := parse_git_url(where)) is not None:
         return await _git_root(git, request)
     if where.startswith(("http://", "https://")):

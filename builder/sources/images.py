@@ -1,13 +1,12 @@
 """`ImageSource`: the images that a build stands on: of this store, else through the swarm.
 
 What is here and whole is taken as it is, as Docker does; `pull` asks anew. Names mean what they mean everywhere on the
-command line: the cluster's own image first, then Docker Hub's (agent/images/names.py).
+command line: the cluster's own image first, then Docker Hub's (agent/images/names.py). Questions to the store and a few
+KB of documents need no thread (agent/store/store.py).
 """
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-
-import trio
 
 from agent.content.digest import Digest
 from agent.content.document import MAX_PUSHED_DOCUMENT_BYTES, Descriptor, Document, parse_document
@@ -45,7 +44,7 @@ class ImageSource:
         meanings = lookup_order(request.name)
         if not self._always_pull:
             for meant in meanings:
-                found = await trio.to_thread.run_sync(self._here_or_missing, meant, request.platform)
+                found = self._here_or_missing(meant, request.platform)
                 if isinstance(found, Digest):
                     found = await self._restored(meant, found, request)
                 if found is not None:
@@ -77,7 +76,7 @@ class ImageSource:
                 if self._always_pull and (here := self._here(meant, request.platform)) is not None:
                     return here  # the cluster's own, which nobody else has
                 continue
-            found = await trio.to_thread.run_sync(self._here, meant, request.platform)
+            found = self._here(meant, request.platform)
             if found is not None:
                 return found
             failure = NotFound(f"{request.name} is no image for {request.platform}")
