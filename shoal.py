@@ -47,6 +47,20 @@ _SIMULATE = LazyCommand(
 )
 _STANDBY_COMMAND = (sys.executable, "-P", "-m", "shoal", "standby")
 _STANDBY_SECONDS = 600.0
+# What Dockerfiles are made of; but RUN, which a rehearsal would really do.
+_REHEARSED = """\
+ARG TAG=1
+FROM base:$TAG AS a
+ENV A=1 B="two words"
+WORKDIR /w
+COPY --chown=1:1 Dockerfile /w/
+FROM base:1
+LABEL a=b
+COPY --from=a /w /w
+COPY *Dockerfile /b/
+EXPOSE 80
+CMD ["/b"]
+"""
 
 
 @click.group(
@@ -180,26 +194,20 @@ def _prepare_rehearsal(directory: Path) -> None:
         directory.mkdir(mode=0o700)
     if directory.is_symlink() or directory.stat().st_uid != os.getuid():
         fail(DiskError(f"{directory} is another user's: remove it"))
-    (directory / "Dockerfile").write_text(
-        "FROM scratch AS a\nCOPY Dockerfile /\nFROM a\nCOPY Dockerfile /b\n"
-    )
+    (directory / "base.Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    (directory / "Dockerfile").write_text(_REHEARSED)
 
 
 def _rehearse(directory: Path) -> None:
     """A build of which everything is known uses most of what other commands use, too."""
-    run_command(
-        [
-            "build",
-            "--config",
-            os.devnull,
-            "--node-data-dir",
-            str(directory / "data"),
-            "-q",
-            "-t",
-            "a:1",
-            str(directory),
-        ]
-    )
+    data, base = directory / "data", directory / "data" / "base"
+    build = ["build", "--config", os.devnull, "--node-data-dir", str(data), "-q", str(directory)]
+    if not base.exists():  # only its end makes it: nobody else is asked for an image of this name
+        data.mkdir(exist_ok=True)
+        run_command(
+            [*build, "-t", "base:1", "-f", str(directory / "base.Dockerfile"), "--iidfile", str(base)]
+        )
+    run_command([*build, "-t", "a:1"])
 
 
 def _load_everything() -> None:

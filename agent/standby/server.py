@@ -102,6 +102,7 @@ def _be_there(
             signal.signal(number, signal.SIG_DFL)
         _be_nowhere()
         _rehearse(rehearse)
+        _rehearse_questions(loaded)
         while True:
             if server in select.select([listener, server], [], [])[0]:
                 os._exit(0)
@@ -153,6 +154,14 @@ def _rehearse(rehearse: Callable[[], object]) -> None:
     with suppress(Exception, SystemExit):
         rehearse()
     sys.stdout.flush()  # into nothing, not to the client
+
+
+def _rehearse_questions(loaded: dict[str, int]) -> None:
+    """What is asked before each command."""
+    _files_loaded(loaded)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        has_our_rights(ours)
 
 
 def _files_loaded(files: Iterable[str] | None = None) -> dict[str, int]:

@@ -18,12 +18,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from compileall import compile_dir
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import trio
 
+from agent import standby as standby_package
 from tests.clients.command import run
 from tests.clients.docker_engine import DockerEngine, open_docker_engine
 from tests.clients.registry import open_registry
@@ -192,7 +194,8 @@ async def measure_change(root: Path, times: int) -> list[Row]:
 
 
 async def prepared(directory: Path, standby: Path) -> ShoalCommand:
-    """Of an agent that is up: its standby process is there, too."""
+    """Of an agent that is up: its standby process is there, too, and bytecode, as an installation has it."""
+    compile_dir(standby_package.__path__[0], quiet=1)
     command = ShoalCommand(directory, {"SHOAL_STANDBY_SOCKET": str(standby)}, _SHOAL)
     await command.shoal("config")
     await trio.sleep(3)
