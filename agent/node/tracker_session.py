@@ -24,6 +24,7 @@ from agent.wire.tracker_calls import Announce, AnnounceAnswer, FetchOrder, Suspi
 
 _SOON_SECONDS = 0.005  # events that come together are told together
 _SPACING_SECONDS = 0.03  # on average
+_SWARM_SECONDS = 0.001  # and this much for each swarm, up to a hundred: to tell of it costs both sides
 _BURST_SECONDS = 0.06  # so much closer may calls be after a rest: the layers of a manifest follow it at once
 _RETRY_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 5.0
@@ -161,7 +162,7 @@ class TrackerSession:
     async def _announce(self, client: TrackerClient) -> float:
         """One call; how long to wait until the next. Raises TrackerError, DiskError."""
         announce = self._compose()
-        self._paced_until = max(self._paced_until, trio.current_time()) + _SPACING_SECONDS
+        self._paced_until = max(self._paced_until, trio.current_time()) + _spacing_seconds(announce)
         self._soonest = self._paced_until - _BURST_SECONDS
         self._due = trio.CancelScope()  # wake() from here on asks for the call after this one
         answer = await client.announce(announce)
@@ -230,3 +231,7 @@ class TrackerSession:
         except TrackerError:
             pass
         await client.aclose()
+
+
+def _spacing_seconds(announce: Announce) -> float:
+    return _SPACING_SECONDS + min(len(announce.swarms), 100) * _SWARM_SECONDS
