@@ -59,7 +59,7 @@ class Download:
         self.is_verified = False
         self.has_ended = False
         self.began_at = self.moved_at = self.peers_moved_at = trio.current_time()
-        self.others = False
+        self.participants = 1  # nodes in its swarm, as the tracker last said
         self._fatal: ShoalError | None = None
         self.is_stored = False
         self.session: SwarmSession | None = None
@@ -163,7 +163,7 @@ class Download:
         """From when the registry is read unasked. Raises NotFound where there is none, and nobody else brings it."""
         if self.source.has_registry:
             return self.reads.alone_at(now)
-        if nobody_has_at(self.moved_at, self.others) <= now:
+        if nobody_has_at(self.moved_at, self.participants > 1) <= now:
             raise NotFound(f"no node of this cluster that can be reached has {self.digest}")
         return float("inf")
 
@@ -347,7 +347,7 @@ class Download:
             return float("inf")
         # Who is refused waits for those who are not, though they may not have begun yet.
         is_refused = isinstance(self.failures.last, Unauthorized)
-        others = self.others or (is_refused and self.services.tracker.cluster_nodes > 1)
+        others = self.participants > 1 or (is_refused and self.services.tracker.cluster_nodes > 1)
         return give_up_at(self.failures, self.moved_at, others)
 
     def _end(self, seconds: float) -> None:

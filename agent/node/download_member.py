@@ -6,6 +6,7 @@ import trio
 
 from agent.content.errors import ContentError, DiskError, ShoalError
 from agent.node.session import SwarmSession
+from agent.swarm.neighbours import neighbours_sought
 from agent.wire.tracker_calls import Claim, SwarmAnswer, SwarmReport
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class DownloadMember:
         throttled, reads.throttled_seconds = reads.throttled_seconds, None
         may_read = not reads.refused and trio.current_time() >= reads.paused_until
         neighbours = 0 if session is None else len(session.neighbours)
+        sought = neighbours_sought(download.services.neighbours, download.participants)
         return SwarmReport(
             digest=download.digest,
             size=download.size,
@@ -48,7 +50,7 @@ class DownloadMember:
             claims=self.unsent_claims(),
             refused=reads.refused,
             throttled_seconds=throttled,
-            peers_wanted=download.services.neighbours if neighbours < download.services.neighbours else 0,
+            peers_wanted=sought if neighbours < sought else 0,
             starving=trio.current_time() - download.moved_at > _STARVING_SECONDS,
             no_ranges=reads.no_ranges,
         )
@@ -77,7 +79,7 @@ class DownloadMember:
     def on_answer(self, answer: SwarmAnswer) -> None:
         download, reads = self._download, self._download.reads
         self._cursor = answer.cursor
-        download.others = answer.participants > 1
+        download.participants = answer.participants
         if download.known_size is None:
             download.known_size = answer.size
         if answer.pause_seconds:
@@ -113,6 +115,7 @@ class DownloadMember:
     def _take_word(self, answer: SwarmAnswer, session: SwarmSession) -> None:
         """What the tracker says of chunks and of peers."""
         download = self._download
+        session.participants = answer.participants
         claims = [(claim.index, claim.chunk) for claim in answer.claims]
         if claims and download.partial is not None:
             digest_of = download.partial.chunk_digest

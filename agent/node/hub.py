@@ -20,6 +20,7 @@ from agent.node.in_flight import Budget
 from agent.node.links import LinkRules, Links
 from agent.node.peer_link import PeerLink
 from agent.node.session import ContentSink, SwarmSession
+from agent.swarm.neighbours import neighbours_sought
 from agent.swarm.swarm import Swarm
 from agent.telemetry.logs import get_log
 from agent.wire import peer_messages as wire
@@ -70,8 +71,8 @@ class SwarmHub:
         on_ban: OnBan,
         on_unknown: Callable[[Digest], None],
     ) -> None:
-        """`neighbours`: how many a swarm links with by itself. `on_unknown`: somebody asked for a blob that is not
-        here.
+        """`neighbours`: how many a swarm of some hundreds links with by itself. `on_unknown`: somebody asked for a
+        blob that is not here.
         """
         self.links = Links(rules, self, self._on_link_up, self._on_link_down)
         self._rules = rules
@@ -227,7 +228,7 @@ class SwarmHub:
     def _has_enough(self, session: SwarmSession) -> bool:
         """Then it seeks no more neighbours (others may still find it): news goes to each of them, most of the time in
         vain."""
-        return len(session.neighbours) >= self._neighbours
+        return len(session.neighbours) >= neighbours_sought(self._neighbours, session.participants)
 
     def _greet(self, session: SwarmSession, link: PeerLink) -> None:
         side = self._sides.get(link)

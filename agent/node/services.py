@@ -18,7 +18,8 @@ from agent.wire.vouch import Notary
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`neighbours`: how many a swarm wants. `download_rate`: of this node, links and registry together."""
+    """`neighbours`: how many a swarm of some hundreds wants. `download_rate`: of this node, links and registry
+    together."""
 
     store: Store
     origin: Origin

@@ -62,6 +62,7 @@ class SwarmSession:
         self.swarm = swarm
         self.channel = channel
         self._candidates: dict[NodeId, str] = {}
+        self.participants = 1  # nodes in this swarm, as the tracker last said
         self.idle_since = trio.current_time()
         self.timer_at = float("inf")
         self.is_cramped = False  # it declined an offer for want of room
@@ -140,7 +141,8 @@ class SwarmSession:
             self._unexpect(node, index)
         del self._neighbours[node]
         if not self._neighbours:
-            self.idle_since = trio.current_time()
+            self.participants = 1  # nodes in this swarm, as the tracker last said
+        self.idle_since = trio.current_time()
         self.perform(self.swarm.on_leave(node, trio.current_time()))
 
     def on_message(self, node: NodeId, message: wire.Message) -> None:

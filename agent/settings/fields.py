@@ -188,7 +188,13 @@ FIELDS: tuple[Field, ...] = (
         "2",
         "Chunks on their way in at a time, for each blob.",
     ),
-    Field("peer", "neighbours", k.whole_number(1, 200), "8", "Nodes to exchange with, for each blob."),
+    Field(
+        "peer",
+        "neighbours",
+        k.whole_number(1, 200),
+        "8",
+        "Nodes to exchange with, for each blob; half as many again where more than 1,000 share it.",
+    ),
     Field(
         "peer",
         "in_flight_bytes",

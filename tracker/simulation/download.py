@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.content.chunk_set import ChunkSet
 from agent.swarm import actions
+from agent.swarm.neighbours import neighbours_sought
 from agent.swarm.swarm import Swarm
 from agent.wire.node_id import NodeId
 from agent.wire.tracker_calls import Claim, PeerAddress, SwarmAnswer, SwarmReport
@@ -41,7 +42,7 @@ class Download:
         "moved_at",
         "neighbours",
         "node",
-        "others",
+        "participants",
         "peers_moved_at",
         "reads",
         "sending",
@@ -62,7 +63,7 @@ class Download:
         self.flows_in: dict[Flow, None] = {}
         self.timer_at = _NEVER
         self.began_at = self.moved_at = self.peers_moved_at = now
-        self.others = False
+        self.participants = 1
         self.whole_at: float | None = None
         self._expected: dict[tuple[NodeId, int], bytes] = {}
         self._told_have: int | None = None
@@ -284,6 +285,10 @@ class Download:
 
     # ---- neighbours come and go
 
+    @property
+    def neighbours_sought(self) -> int:
+        return neighbours_sought(self.node.cluster.scenario.neighbours, self.participants)
+
     def meet(self, peers: Iterable[PeerAddress]) -> None:
         needed = set()
         for peer in peers:
@@ -291,7 +296,7 @@ class Download:
             if peer.take_only:
                 self.swarm.take_only(peer.node)
                 needed.add(peer.node)
-        wanted = self.node.cluster.scenario.neighbours
+        wanted = self.neighbours_sought
         for node in list(self.candidates):
             if node not in self.neighbours and (node in needed or len(self.neighbours) < wanted):
                 self.node.dial(self, node)
@@ -330,7 +335,7 @@ class Download:
         changed = have.bits != self._told_have
         self._told_have = have.bits
         throttled, self.reads.throttled_seconds = self.reads.throttled_seconds, None
-        wanted = self.node.cluster.scenario.neighbours
+        wanted = self.neighbours_sought
         return SwarmReport(
             digest=self.blob.digest,
             size=size,
@@ -361,7 +366,7 @@ class Download:
     def on_answer(self, answer: SwarmAnswer) -> None:
         now = self.node.clock.now
         self._cursor = answer.cursor
-        self.others = answer.participants > 1
+        self.participants = answer.participants
         if answer.pause_seconds:
             self.reads.paused_until = max(self.reads.paused_until, now + answer.pause_seconds)
         for lease in answer.ended_leases:

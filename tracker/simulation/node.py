@@ -202,7 +202,7 @@ class Node:
             for link in list(download.neighbours.values()):
                 other = link.other(download)
                 self.frames_sent += 1
-                if other.whole_at is None and len(other.neighbours) < self.cluster.scenario.neighbours:
+                if other.whole_at is None and len(other.neighbours) < other.neighbours_sought:
                     for peer in known:
                         if peer not in other.neighbours:
                             other.node.dial(other, peer)

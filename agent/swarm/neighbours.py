@@ -1,0 +1,14 @@
+"""How many neighbours a node seeks in a swarm: more of them in a large one. Policy.
+
+News goes to each of them, which costs real nodes processor time, so there are few. What is lost with few is lost
+between a sender with a free slot, whose neighbours are all busy, and a receiver elsewhere of whom that is true as well;
+the more nodes, the longer a chunk's way and the more often that happens on it. So beyond some 1,000 nodes each has half
+as many again (docs/policies.md).
+"""
+
+_LARGE_SWARM = 1000
+
+
+def neighbours_sought(usual: int, participants: int) -> int:
+    """`usual`: in a swarm of some hundreds. participants: the nodes in this swarm, as the tracker last said."""
+    return usual if participants <= _LARGE_SWARM else usual + usual // 2

@@ -1,0 +1,34 @@
+"""How many neighbours a node seeks."""
+
+import pytest
+
+from agent.swarm.neighbours import neighbours_sought
+from agent.wire.tracker_calls import SwarmAnswer
+from tracker.simulation.cluster import Cluster
+from tracker.simulation.download import Download
+from tracker.simulation.scenario import Scenario
+
+
+@pytest.mark.parametrize(("participants", "sought"), [(1, 8), (32, 8), (1000, 8), (1001, 12), (10_000, 12)])
+def test_half_as_many_again_are_sought_in_a_swarm_of_thousands(participants: int, sought: int) -> None:
+    assert neighbours_sought(8, participants) == sought
+
+
+def test_whoever_sets_another_number_keeps_the_proportion() -> None:
+    assert [neighbours_sought(20, participants) for participants in (100, 5000)] == [20, 30]
+    assert neighbours_sought(1, 5000) == 1
+
+
+def test_more_are_asked_for_from_the_answer_on_that_tells_of_so_many() -> None:
+    download = _download()
+    assert download.report(full=False).peers_wanted == 8
+    for participants, wanted in ((1000, 8), (4000, 12), (1000, 8)):
+        download.on_answer(SwarmAnswer(download.blob.digest, None, participants))
+        assert download.report(full=False).peers_wanted == wanted
+
+
+def _download() -> Download:
+    cluster = Cluster(Scenario(nodes=1, chunks=8))
+    node = next(iter(cluster.nodes.values()))
+    node.start(cluster.blobs)
+    return next(iter(node.downloads.values()))
