@@ -152,12 +152,12 @@ class SwarmHub:
         named = list(peers)
         for peer in named:
             session.add_candidate(peer.node, peer.address)
-            if peer.take_only:
-                session.swarm.take_only(peer.node)
-        needed = {peer.node for peer in named if peer.take_only}
+            if peer.across:
+                session.swarm.take_only(peer.node, peer.take_only)
+                session.needed.add(peer.node)
         neighbours, has_enough = session.neighbours, self._has_enough(session)
         for node, address in list(session.candidates.items()):
-            if node in neighbours or (has_enough and node not in needed):
+            if node in neighbours or (has_enough and node not in session.needed):
                 continue
             link = self.links.get(node)
             if link is not None:
@@ -216,7 +216,9 @@ class SwarmHub:
     def _on_link_up(self, link: PeerLink) -> None:
         self._sides[link] = _Side()
         for session in self._sessions.values():
-            if link.node in session.candidates and not self._has_enough(session):
+            if link.node in session.needed or (
+                link.node in session.candidates and not self._has_enough(session)
+            ):
                 self._greet(session, link)
 
     def _on_link_down(self, link: PeerLink) -> None:

@@ -62,6 +62,7 @@ class SwarmSession:
         self.swarm = swarm
         self.channel = channel
         self._candidates: dict[NodeId, str] = {}
+        self.needed: set[NodeId] = set()  # in other zones: linked with though there are enough neighbours
         self.participants = 1  # nodes in this swarm, as the tracker last said
         self.idle_since = trio.current_time()
         self.timer_at = float("inf")

@@ -152,12 +152,12 @@ class Swarm:
         peer.free = 0 if node in self._take_only else free
         return self._settle(now)
 
-    def take_only(self, node: NodeId) -> None:
-        """Send nothing to this node, whatever it wants: it is in another zone, whose importer brings that there."""
-        self._take_only.add(node)
-        peer = self._peers.get(node)
-        if peer is not None:
-            peer.free = 0
+    def take_only(self, node: NodeId, only: bool) -> None:
+        """Whether to send nothing to this node of another zone, whatever it wants: its importer brings it that. (Where
+        that ends, what the node tells of its room next counts.)"""
+        (self._take_only.add if only else self._take_only.discard)(node)
+        if only and node in self._peers:
+            self._peers[node].free = 0
 
     def on_leave(self, node: NodeId, now: float) -> list[Action]:
         """The neighbour left the swarm, or its link is gone: what it was sending is wanted again."""

@@ -115,12 +115,14 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class PeerAddress:
-    """take_only: link with it whatever links there are, and send it nothing: its zone brings it that."""
+    """across: it is in another zone: link with it whatever links there are. take_only: send it nothing: its zone brings
+    it that. The last word counts: a zone changes while a blob comes."""
 
     node: NodeId
     address: str
     complete: bool
     take_only: bool = False
+    across: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +278,7 @@ ANNOUNCE: Shape[Announce] = record(
     listing(_SWARM_REPORT, _MAX_SWARMS),
     FLAG,
 )
-PEER_ADDRESS: Shape[PeerAddress] = record(PeerAddress, NODE_ID, _ADDRESS, FLAG, FLAG)
+PEER_ADDRESS: Shape[PeerAddress] = record(PeerAddress, NODE_ID, _ADDRESS, FLAG, FLAG, FLAG)
 _SWARM_ANSWER = record(
     SwarmAnswer,
     DIGEST,

@@ -13,7 +13,7 @@ def populate(tracker: Tracker, count: int, zones: int, now: float = 0.0) -> list
 
 
 def imports(node: FakeNode) -> list[PeerAddress]:
-    return [peer for peer in node.swarm.peers if peer.take_only]
+    return [peer for peer in node.swarm.peers if peer.across]
 
 
 def test_one_node_of_a_zone_takes_from_the_other_zones(tracker: Tracker) -> None:
@@ -83,3 +83,43 @@ def test_each_node_of_many_small_zones_takes_from_others_than_its_neighbour(trac
     assert all(told.values())
     taken_from = {peer.node for peers in told.values() for peer in peers}
     assert len(taken_from) > 60
+
+
+def test_the_only_nodes_of_two_zones_give_and_take(tracker: Tracker) -> None:
+    one, two = populate(tracker, 2, zones=2)
+    one.call(tracker, 1)
+    assert [(peer.node, peer.take_only) for peer in imports(one)] == [(two.node, False)]
+    assert [(peer.node, peer.take_only) for peer in imports(two)] == [(one.node, False)]
+
+
+def test_an_importer_of_several_gives_nothing_to_the_only_node_of_a_zone_and_gets_all_from_it(
+    tracker: Tracker,
+) -> None:
+    lone, *others = [FakeNode(0, zone="site"), *(FakeNode(n, zone="city") for n in range(1, 5))]
+    for second in range(2):
+        for node in (lone, *others):
+            node.call(tracker, second)
+            assert all(peer.take_only for peer in imports(node) if second)
+    assert {peer.node for peer in imports(lone)} <= {node.node for node in others[1:]}
+
+
+def test_where_a_zone_fills_whoever_gave_to_its_first_node_is_told_to_give_nothing(tracker: Tracker) -> None:
+    one, two = populate(tracker, 2, zones=2)
+    FakeNode(2, zone=one.zone).call(tracker, 1)
+    one.call(tracker, 2)
+    assert [(peer.node, peer.take_only) for peer in imports(one)] == [(two.node, True)]
+    one.call(tracker, 3)
+    assert not imports(one)
+
+
+def test_where_a_zone_empties_to_one_the_other_only_nodes_give_to_that_one(tracker: Tracker) -> None:
+    lone = FakeNode(0, zone="site")
+    first, second = (FakeNode(n, zone="city") for n in (1, 2))
+    for node in (first, second, lone):
+        node.call(tracker, 0)
+    assert [(peer.node, peer.take_only) for peer in imports(lone)] == [(second.node, True)]
+    tracker.on_announce(first.announce(leaving=True), first.host, 1)
+    lone.call(tracker, 2)
+    assert [(peer.node, peer.take_only) for peer in imports(lone)] == [(second.node, False)]
+    second.call(tracker, 2)
+    assert [(peer.node, peer.take_only) for peer in imports(second)] == [(lone.node, False)]

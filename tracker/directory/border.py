@@ -1,8 +1,13 @@
 """`Border`: how a blob crosses from zone to zone: once into each. Policy.
 
 One member of a zone, its importer in this swarm, takes from the other zones; everybody else has neighbours in its own
-zone alone. It takes from gateways, a few members of each other zone, and sends them nothing: else every chunk came
-back over the border. Only gateways are leased reads of the registry, so that what is new is a step from every zone.
+zone alone. It takes from gateways, a few members of each other zone. Only gateways are leased reads of the registry, so
+that what is new is a step from every zone.
+
+One rule for what goes over the border: gateways give, and importers are given to. So an importer sends a gateway
+nothing (else every chunk came back), unless each of them is both, as the only node of a zone is: such nodes give and
+take, and since no offer of what is there or on its way is accepted, nothing comes twice. Zones fill and empty while a
+blob comes: whoever was told something that holds no more is told again.
 
 A zone cannot starve for good (as those did that another system cut off by zone): an importer that has got nothing for a
 while hands over to the next member of its zone, and who starves long may read the registry as everywhere.
@@ -62,20 +67,30 @@ class Border:
             self._changes[zone] = self._changes.get(zone, 0) + 1
             self._changed_at[zone] = now
 
-    def imports_from(self, member: Member) -> list[Member]:
-        """Whom an importer is to take from, beside its own zone: those that it was not told of yet."""
+    def imports_from(self, member: Member) -> list[tuple[Member, bool]]:
+        """News for an importer: whom it takes from, beside its own zone, and whether it is to give them nothing."""
         zone = member.record.zone
         if not self.is_drawn or member.complete or self.importer(zone) is not member:
             return []
+        is_gateway = member in self.gateways(zone)
+        known = [one for one in member.told if one in self._by_zone.get(one.record.zone, ())]
+        both = {
+            one: not (is_gateway and self._is_importer(one)) for one in [*known, *self._exporters(member)]
+        }
+        news = [(one, take_only) for one, take_only in both.items() if member.told.get(one) is not take_only]
+        member.told = both
+        return news
+
+    def _exporters(self, member: Member) -> list[Member]:
+        others = [zone for zone in self._by_zone if zone != member.record.zone]
+        # Many small zones do not all ask the same few.
+        start = int.from_bytes(member.node[-4:], "big") % len(others)
         found: list[Member] = []
-        others = [other for other in self._by_zone if other != zone]
-        start = int.from_bytes(member.node[-4:], "big") % len(
-            others
-        )  # many small zones do not all ask the same few
-        for other in others[start:] + others[:start]:
-            found += self.gateways(other)[:_IMPORTS_FROM]
+        for zone in others[start:] + others[:start]:
+            found += self.gateways(zone)[:_IMPORTS_FROM]
             if len(found) >= _MOST_IMPORTED_FROM:
                 break
-        new = [gateway for gateway in found[:_MOST_IMPORTED_FROM] if gateway.node not in member.told]
-        member.told.update(gateway.node for gateway in new)
-        return new
+        return found[:_MOST_IMPORTED_FROM]
+
+    def _is_importer(self, member: Member) -> bool:
+        return self.importer(member.record.zone) is member

@@ -45,7 +45,9 @@ class Member:
     source: str = ""
     refused: bool = False
     starving_since: float | None = None
-    told: set[NodeId] = field(default_factory=set)  # gateways of other zones (border.py)
+    told: dict["Member", bool] = field(
+        default_factory=dict
+    )  # of other zones: is it to be given nothing? (border.py)
     stalled_until: float = 0.0  # its lease ran out: others first
 
     @property

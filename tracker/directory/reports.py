@@ -277,8 +277,14 @@ class Reports:
         own = swarm.members.get(node)
         border = () if own is None else swarm.border.imports_from(own)
         return tuple(
-            PeerAddress(peer.record.node, peer.record.address, peer.complete, take_only=True)
-            for peer in border
+            PeerAddress(
+                peer.record.node,
+                peer.record.address,
+                peer.complete,
+                take_only,
+                across=True,
+            )
+            for peer, take_only in border
         ) + tuple(
             PeerAddress(peer.record.node, peer.record.address, peer.complete)
             for peer in pick_peers(swarm, node, zone, rack, report.peers_wanted, self._rng)

@@ -293,8 +293,8 @@ class Download:
         needed = set()
         for peer in peers:
             self.candidates[peer.node] = None
-            if peer.take_only:
-                self.swarm.take_only(peer.node)
+            if peer.across:
+                self.swarm.take_only(peer.node, peer.take_only)
                 needed.add(peer.node)
         wanted = self.neighbours_sought
         for node in list(self.candidates):

@@ -13,8 +13,8 @@ class Report:
 
     registry_copies: what was read for the swarm, hostile nodes' leases included; not what hostile nodes read for
     themselves, since nobody gives them anything. fairness: Jain's index of bytes uploaded, 1.0 where everybody uploads
-    alike. cross_zone_ratio: bytes between zones over (zones - 1) images, 0 where there is one zone. messages_per_node:
-    frames between peers. declined: offers declined, a chunk received.
+    alike. cross_zone_ratio: bytes between zones over an image for each zone that has nodes but one; 0 where there is
+    one. messages_per_node: frames between peers. declined: offers declined, a chunk received.
     """
 
     nodes: int
@@ -69,7 +69,7 @@ def report_of(cluster: Cluster) -> Report:
     seconds = sorted(node.whole_at - node.started_at for node in honest if node.whole_at is not None)
     finished = sorted(node.whole_at for node in honest if node.whole_at is not None)
     uploads = [node.up.total_bytes for node in honest]
-    images = scenario.image_bytes * (scenario.zones.zones - 1)
+    images = scenario.image_bytes * (len({node.zone for node in cluster.nodes.values()}) - 1)
     chunks = sum(blob.chunks.count for blob in cluster.blobs)
     return Report(
         nodes=scenario.nodes,

@@ -59,6 +59,7 @@ SCENARIOS: dict[str, Scenario] = {
     "small-zone": Scenario(
         zones=ZoneScenario(zones=2, first_share=0.95), about="one zone has a twentieth of the nodes"
     ),
+    "one-node-zones": Scenario(nodes=20, zones=ZoneScenario(zones=100), about="edge sites: one node each"),
     "14-layers": Scenario(
         layers=(1200 * _MB, 600 * _MB, 400 * _MB, 300 * _MB, 200 * _MB, 100 * _MB, *((25 * _MB,) * 8)),
         chunks=None,

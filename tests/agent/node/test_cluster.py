@@ -1,11 +1,13 @@
 """Nodes of one process pull through each other."""
 
 import random
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 import trio
 
-from tests.agent.node.cluster import open_cluster, pull_everywhere
+from tests.agent.node.cluster import open_cluster, pull, pull_everywhere
 from tests.fakes.upstream import open_upstream
 
 _MIB = 1024 * 1024
@@ -24,3 +26,39 @@ async def test_eight_nodes_at_once_read_each_byte_of_the_registry_once(tmp_path:
     size = sum(map(len, layers)) + len(image.config) + len(image.body)
     assert size <= upstream.bytes_sent() <= 1.1 * size
     assert len(upstream.asked("/manifests/latest")) <= 2
+
+
+@pytest.mark.parametrize("zones", ["abc", "abbb"])
+async def test_a_layer_is_read_once_for_nodes_that_are_alone_in_their_zones(
+    tmp_path: Path, zones: str
+) -> None:
+    layer = random.Random(4).randbytes(12 * _MIB)
+    async with open_upstream() as upstream, open_cluster(upstream, tmp_path, 0) as cluster:
+        image = upstream.add_image("team/app", layers=[layer])
+        async with AsyncExitStack() as stack:
+            nodes = [
+                await stack.enter_async_context(cluster.open_node(f"n{number}", node__zone=zone))
+                for number, zone in enumerate(zones)
+            ]
+            with trio.fail_after(30):
+                await pull_everywhere(nodes, "team/app")
+    size = len(layer) + len(image.config) + len(image.body)
+    assert size <= upstream.bytes_sent() <= 1.1 * size
+
+
+async def test_an_importer_with_neighbours_enough_takes_from_the_other_zone_all_the_same(
+    tmp_path: Path,
+) -> None:
+    layer = random.Random(5).randbytes(3 * _MIB)
+    async with open_upstream() as upstream, open_cluster(upstream, tmp_path, 0) as cluster:
+        upstream.add_image("team/app", layers=[layer])
+        async with (
+            cluster.open_node("first", node__zone="a") as first,
+            cluster.open_node("second", node__zone="b", peer__neighbours="1") as second,
+            cluster.open_node("third", node__zone="b", peer__neighbours="1") as third,
+        ):
+            await pull(first, "team/app")
+            read = upstream.bytes_sent()
+            with trio.fail_after(10):
+                await pull_everywhere([second, third], "team/app")
+    assert upstream.bytes_sent() == read

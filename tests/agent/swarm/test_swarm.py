@@ -750,8 +750,11 @@ def test_an_empty_blob_is_complete_and_wants_nothing() -> None:
 def test_who_only_gives_is_sent_nothing_and_taken_from() -> None:
     one = swarm(have=ChunkSet.of([0]))
     one.claims.own(0, truth(0))
-    one.take_only(ANN)
+    one.take_only(ANN, True)
     assert only(one.on_interest(ANN, ChunkSet.of([1]), ChunkSet.of([0]), 3, 0.0), act.Offer) == []
     assert only(one.on_want(ANN, ChunkSet.of([0]), ChunkSet(), 3, ChunkSet(), 0.1), act.Offer) == []
     one.claims.settle(1, truth(1))
     assert only(one.on_offer(ANN, 1, None, 0.2), act.Request) == [act.Request(ANN, 1, truth(1))]
+    one.take_only(ANN, False)
+    offers = only(one.on_want(ANN, ChunkSet.of([0]), ChunkSet(), 3, ChunkSet(), 0.3), act.Offer)
+    assert [offer.index for offer in offers] == [0]
