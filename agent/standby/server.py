@@ -194,6 +194,7 @@ def _carry_out(connection: socket.socket, run: Run) -> NoReturn:
         connection.sendall(os.getpid().to_bytes(4, "big"))
         status = _status_of(run, [os.fsdecode(argument) for argument in request.arguments])
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # too late
+        _be_nowhere()  # who reads the output to its end need not wait until this memory has been given back
         connection.sendall(bytes([status & 0xFF]))
     except (OSError, ValueError):
         pass  # what asks so, or hung up, gets no answer

@@ -333,25 +333,42 @@ class Store:
     # --- room ---------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def holding(self, digests: Iterable[Digest]) -> Iterator[None]:
+    def holding(self, digests: Iterable[Digest] = ()) -> Iterator[Callable[[Iterable[Digest]], None]]:
         """Keep these, and what they need, from eviction; also by other processes, until the block or this process ends.
+        What it gives holds more of them, as long.
 
         Hold first, then look what is here: what is here then stays.
         """
-        wanted = set(digests)
-        with self._hold_lock, self._blobs.lock.held():
-            self._records.hold(self._owner.token, wanted)
-            self._hold_counts.update(wanted)
+        held: set[Digest] = set()
+
+        def hold(more: Iterable[Digest]) -> None:
+            wanted = set(more) - held
+            if wanted:
+                self._hold(wanted)
+                held.update(wanted)
+
         try:
-            yield
+            hold(digests)
+            yield hold
         finally:
-            with self._hold_lock:
-                self._hold_counts.subtract(wanted)
-                free = {digest for digest in wanted if self._hold_counts[digest] <= 0}
-                for digest in free:
-                    del self._hold_counts[digest]
-                if free and not self._closed:
-                    self._records.release(self._owner.token, free)
+            self._let_go(held)
+
+    def _hold(self, wanted: set[Digest]) -> None:
+        with self._hold_lock:
+            new = [digest for digest in wanted if not self._hold_counts[digest]]
+            if new:
+                with self._blobs.lock.held():
+                    self._records.hold(self._owner.token, new)
+            self._hold_counts.update(wanted)
+
+    def _let_go(self, held: set[Digest]) -> None:
+        with self._hold_lock:
+            self._hold_counts.subtract(held)
+            free = {digest for digest in held if self._hold_counts[digest] <= 0}
+            for digest in free:
+                del self._hold_counts[digest]
+            if free and not self._closed:
+                self._records.release(self._owner.token, free)
 
     def make_room(self, wanted_bytes: int) -> int:
         """Evict, least recently used first, until the limits hold with `wanted_bytes` more; bytes freed."""

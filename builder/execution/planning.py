@@ -1,8 +1,7 @@
 """`plan_build`: the plan of one platform, with the images it builds upon; and what a Dockerfile needs leave for."""
 
 import platform as machine
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 
 import trio
 
@@ -42,6 +41,7 @@ async def plan_build(
         no_cache=request.no_cache,
         network=request.network,
         epoch=None if request.keep_times else request.epoch,
+        epoch_of_images=not request.keep_times,
         hosts=request.hosts,
         platform_given=bool(request.platforms),
         many_platforms=len(request.platforms) > 1,
@@ -51,10 +51,6 @@ async def plan_build(
     images: dict[ImageRequest, BaseImage] = {}
     while isinstance(plan := make_plan(read.dockerfile, options, images), Wanted):
         images.update(await _find_images(plan.requests, read.dockerfile, source, reporter))
-    if plan.epoch is None and not request.keep_times:
-        again = make_plan(read.dockerfile, replace(options, epoch=_epoch_of(images.values())), images)
-        assert isinstance(again, Plan)
-        return again
     return plan
 
 
@@ -71,12 +67,6 @@ def check_grants(plan: Plan, granted: Collection[str]) -> None:
                 if is_asked and grant not in granted:
                     problem = InputError(f"{grant} is not granted: --allow {grant} does")
                     raise StepFailed(step.title, step.line, problem)
-
-
-def _epoch_of(images: Iterable[BaseImage]) -> int:
-    """Of the newest image that is built upon: no clock takes part in what is built."""
-    times = [image.config.created_at for image in images]
-    return int(max((time for time in times if time is not None), default=0.0))
 
 
 async def _find_images(

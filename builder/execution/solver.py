@@ -60,7 +60,8 @@ class Solver:
         self._nodes = [_Node(step) for step in plan.steps]
         self._inputs = Inputs(shop, lambda number: self._nodes[number].chain)
         self._of_image = set(self._down_from(plan.target))
-        self._held = ExitStack()
+        self._holding = ExitStack()
+        self._hold = self._holding.enter_context(shop.store.holding())
         self._failure: ShoalError | None = None
         self._cached = 0
 
@@ -79,7 +80,7 @@ class Solver:
         return Solved(layers, self._nodes[self._plan.target].chain, operations, self._cached)
 
     def close(self) -> None:
-        self._held.close()
+        self._holding.close()
 
     def _down_from(self, number: int | None) -> Iterator[int]:
         while number is not None:
@@ -152,7 +153,7 @@ class Solver:
             if found is not None:
                 self._shop.local.put([found], shareable=True)
         if found is not None and found.layer is not None:
-            self._held.enter_context(self._shop.store.holding([found.layer.blob.digest]))
+            self._hold([found.layer.blob.digest])
             if self._shop.store.size_of(found.layer.blob.digest) is None:
                 return None
         return found
@@ -179,7 +180,7 @@ class Solver:
         base = step.layers if step.base is None else self._nodes[step.base].chain
         if step.operation is None:
             node.chain = base
-            self._held.enter_context(self._shop.store.holding([layer.blob.digest for layer in base]))
+            self._hold(layer.blob.digest for layer in base)
             if step.title:
                 self._shop.reporter.end(self._shop.reporter.start(step.title), "cached")
             return
@@ -196,7 +197,7 @@ class Solver:
         if layer is None or step.number not in self._of_image or layer.blob.media_type == recipe.media_type:
             return layer
         packed = await trio.to_thread.run_sync(recompressed, self._shop.store, layer, recipe)
-        self._held.enter_context(self._shop.store.holding([packed.blob.digest]))
+        self._hold([packed.blob.digest])
         self._shop.local.put([CachedResult(result.key, packed)], shareable=_is_shareable(step))
         return packed
 
@@ -235,7 +236,7 @@ class Solver:
             with _placed(step), self._shop.reporter.running(step.title) as task:
                 layer = await carry_out(self._shop, self._inputs, step, base, recipe, task)
         if layer is not None:
-            self._held.enter_context(self._shop.store.holding([layer.blob.digest]))
+            self._hold([layer.blob.digest])
             if self._shop.store.size_of(layer.blob.digest) is None:
                 raise ContentError(f"the layer {layer.blob.digest} is gone: is there room in the store?")
         return layer

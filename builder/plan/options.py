@@ -49,6 +49,7 @@ NamedContext = ImageContext | ContextSource
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
     """no_cache: all stages, or those of these names. epoch: seconds, of every timestamp that the build makes.
+    epoch_of_images: where nothing else tells it, that is the time of the newest image that is built upon.
 
     contexts: by name, as the user gave it. platform_given: somebody asked for it, so the image says so even where its
     base is another one's. many_platforms: titles tell which. build_args: proxies among them. hosts: name and address.
@@ -64,6 +65,7 @@ class PlanOptions:
     no_cache: bool | tuple[str, ...] = False
     network: str = "default"
     epoch: int | None = None
+    epoch_of_images: bool = False
     hosts: tuple[tuple[str, str], ...] = ()
     platform_given: bool = False
     many_platforms: bool = False

@@ -5,7 +5,7 @@ instructions mean: as long as one is missing the answer is `Wanted`, and the cal
 the target does not reach are neither looked at further nor is any image of theirs wanted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from agent.content.errors import InputError
@@ -16,7 +16,7 @@ from builder.dockerfile.parser import parse_instruction
 from builder.plan.begin import begin_stage
 from builder.plan.configuring import configure
 from builder.plan.copying import copy
-from builder.plan.options import ImageRequest, Images, PlanOptions
+from builder.plan.options import BaseImage, ImageRequest, Images, PlanOptions
 from builder.plan.plan import Plan, Wanted
 from builder.plan.planned_image import planned_image
 from builder.plan.running import run
@@ -50,6 +50,8 @@ def make_plan(dockerfile: Dockerfile, options: PlanOptions, images: Images) -> P
     _reach(reach, dockerfile, target)
     if reach.missing:
         return Wanted(reach.missing)
+    if options.epoch is None and options.epoch_of_images:
+        options = replace(options, epoch=_epoch_of(images.values()))
     work = PlanWork(dockerfile, options, images, scope, graph)
     for position in sorted(reach.triggers):
         _go_through(work, graph.nodes[position], reach.triggers[position])
@@ -68,6 +70,12 @@ def _with_epoch(options: PlanOptions, scope: GlobalScope) -> PlanOptions:
     if not (told.isascii() and told.isdecimal()) or int(told[:20]) > _MAX_EPOCH:
         raise InputError(f"SOURCE_DATE_EPOCH={told[:100]}: expected seconds since 1970, or context")
     return replace(options, epoch=int(told))
+
+
+def _epoch_of(images: Iterable[BaseImage]) -> int:
+    """Of the newest image that is built upon: no clock takes part in what is built."""
+    times = [image.config.created_at for image in images]
+    return int(max((time for time in times if time is not None), default=0.0))
 
 
 def _reach(reach: _Reach, dockerfile: Dockerfile, target: Node) -> None:

@@ -157,6 +157,20 @@ def test_another_process_keeps_what_a_pull_here_holds(root: Path, clock: Clock) 
         assert other.make_room(0) == 300 * KIB
 
 
+def test_what_a_block_holds_later_is_kept_as_long_and_all_goes_at_its_end(root: Path, clock: Clock) -> None:
+    with Store(root, now=clock) as here, Store(root, StoreLimits(quota_bytes=0), clock) as other:
+        put_blob(here, clock, 1)
+        put_blob(here, clock, 2)
+        one, two = blob(300 * KIB, 1)[0], blob(300 * KIB, 2)[0]
+        with here.holding([one]) as hold:
+            hold([one, two])
+            assert other.make_room(0) == 0
+            with here.holding([two]):
+                pass
+            assert other.make_room(0) == 0
+        assert other.make_room(0) == 600 * KIB
+
+
 def test_nothing_is_evicted_for_what_cannot_fit_anyway(small: Store, clock: Clock) -> None:
     put_blob(small, clock, 1)
     with pytest.raises(DiskError, match="no room"):

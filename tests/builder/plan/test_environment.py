@@ -148,6 +148,13 @@ def test_source_date_epoch_is_the_time_of_everything_wherever_it_is_said() -> No
         assert {one["created"] for one in document(plan)["history"]} == {"1970-01-02T00:00:00Z"}
 
 
+def test_where_nothing_tells_a_time_it_is_that_of_the_images_if_it_may_be() -> None:
+    text = "FROM a\nRUN x\n"
+    assert plan_of(text).epoch is None
+    assert plan_of(text, epoch_of_images=True).epoch == 0  # of an image that tells none
+    assert plan_of(text, epoch_of_images=True, epoch=86400).epoch == 86400
+
+
 def test_a_time_of_the_context_is_a_number_wherever_it_is_used_and_nothing_where_nobody_knows_it() -> None:
     text = "FROM a\nARG SOURCE_DATE_EPOCH\nRUN x\n"
     for context_epoch, value in ((86400, "86400"), (None, "")):
