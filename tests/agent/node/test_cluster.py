@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 import trio
 
+from agent.content.digest import Digest
+from agent.node.node import Node
+from agent.wire.node_id import NodeId
 from tests.agent.node.cluster import open_cluster, pull, pull_everywhere
-from tests.fakes.upstream import open_upstream
+from tests.fakes.upstream import Fault, open_upstream
 
 _MIB = 1024 * 1024
 
@@ -46,19 +49,28 @@ async def test_a_layer_is_read_once_for_nodes_that_are_alone_in_their_zones(
     assert size <= upstream.bytes_sent() <= 1.1 * size
 
 
-async def test_an_importer_with_neighbours_enough_takes_from_the_other_zone_all_the_same(
-    tmp_path: Path,
-) -> None:
+async def test_an_importer_links_with_the_other_zone_though_it_has_neighbours_enough(tmp_path: Path) -> None:
     layer = random.Random(5).randbytes(3 * _MIB)
     async with open_upstream() as upstream, open_cluster(upstream, tmp_path, 0) as cluster:
         upstream.add_image("team/app", layers=[layer])
+        upstream.faults.add(Fault(stall_before_answer=True), match=f"/blobs/{Digest.of(layer)}")
         async with (
-            cluster.open_node("first", node__zone="a") as first,
+            cluster.open_node("far", node__zone="a") as far,
+            cluster.open_node("first", node__zone="b", peer__neighbours="1") as first,
             cluster.open_node("second", node__zone="b", peer__neighbours="1") as second,
-            cluster.open_node("third", node__zone="b", peer__neighbours="1") as third,
+            trio.open_nursery() as nursery,
         ):
-            await pull(first, "team/app")
-            read = upstream.bytes_sent()
             with trio.fail_after(10):
-                await pull_everywhere([second, third], "team/app")
-    assert upstream.bytes_sent() == read
+                for node in (first, second):
+                    nursery.start_soon(pull, node, "team/app")
+                while not all(_neighbours(node, layer) for node in (first, second)):
+                    await trio.sleep(0.01)
+                nursery.start_soon(pull, far, "team/app")
+                while any(len(_neighbours(node, layer)) < 2 for node in (first, second)):
+                    await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+
+
+def _neighbours(node: Node, layer: bytes) -> list[NodeId]:
+    digest = Digest.of(layer)
+    return [one for session in node.hub.sessions if session.digest == digest for one in session.neighbours]
