@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 
 from agent.content.digest import Digest
+from agent.content.errors import InputError
 from agent.store.database import Database
 
 _FLUSH_SECONDS = 5.0
@@ -65,20 +66,20 @@ class BlobIndex:
         row = self._database.row("SELECT count(*), coalesce(sum(size), 0) FROM blobs")
         return (row[0], row[1]) if row else (0, 0)
 
-    def reconcile(self, files: Mapping[Digest, tuple[int, float]]) -> tuple[list[Digest], list[Digest]]:
-        """Make the rows say what the files are: digest to (size, mtime). Returns those whose size is another than
-        the one recorded: damaged since they were verified, and taken out of the rows; and those without a file, which
-        went without our doing (a row goes first)."""
-        known = self.sizes()
-        damaged = [digest for digest, (size, _) in files.items() if known.get(digest, size) != size]
-        gone = known.keys() - files.keys()
-        new = files.keys() - known.keys()
+    def reconcile(self, files: Mapping[str, tuple[int, float]]) -> tuple[list[Digest], list[Digest]]:
+        """Make the rows say what the files are: digest to (size, mtime); what does not look like one is passed over.
+        Returns those whose size is another than the one recorded: damaged since they were verified, and taken out of
+        the rows; and those without a file, which went without our doing (a row goes first)."""
+        known: dict[str, int] = dict(self._database.rows("SELECT digest, size FROM blobs"))
+        damaged = [Digest.parse(name) for name, (size, _) in files.items() if known.get(name, size) != size]
+        gone = [Digest.parse(name) for name in known.keys() - files.keys()]
+        new = [name for name in files.keys() - known.keys() if _is_digest(name)]
         if damaged or gone or new:
             with self._database.transaction() as writer:
                 _delete(writer, [*gone, *damaged])
-                for digest in new:
-                    _insert(writer, digest, *files[digest])
-        return damaged, list(gone)
+                for name in new:
+                    _insert(writer, Digest.parse(name), *files[name])
+        return damaged, gone
 
     # --- held by running pulls and builds ----------------------------------------------------------------------
 
@@ -113,3 +114,11 @@ def _delete(writer: sqlite3.Connection, digests: Iterable[Digest]) -> None:
     rows = [(str(digest),) for digest in digests]
     writer.executemany("DELETE FROM blobs WHERE digest = ?", rows)
     writer.executemany("DELETE FROM chunk_digests WHERE digest = ?", rows)
+
+
+def _is_digest(text: str) -> bool:
+    try:
+        Digest.parse(text)
+    except InputError:
+        return False
+    return True

@@ -167,9 +167,7 @@ class Blobs:
     def reconcile(self) -> None:
         """At the start: let rows and index.json follow the files that are there."""
         with self.lock.held(), disk_errors("read the blobs", self._layout.root):
-            files = {
-                digest: (status.st_size, status.st_mtime) for digest, status in self._layout.scan_blobs()
-            }
+            files = {name: (status.st_size, status.st_mtime) for name, status in self._layout.scan_blobs()}
             damaged, lost = self._records.reconcile(files)
             self._note_damage([*damaged, *lost])
             if not self._images.is_layout_current(self._index_json_stamp()):

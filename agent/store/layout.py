@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent.content.digest import Digest
-from agent.content.errors import InputError
 
 ALGORITHMS = ("sha256", "sha512")
 _OCI_LAYOUT = b'{"imageLayoutVersion": "1.0.0"}'
@@ -57,18 +56,18 @@ class Layout:
     def blob_path(self, digest: Digest) -> str:
         return f"{self._blobs}/{digest.algorithm}/{digest.hex}"
 
-    def scan_blobs(self) -> Iterator[tuple[Digest, os.stat_result]]:
-        """Every blob on the disk; what does not look like one is passed over."""
+    def scan_blobs(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Every file where blobs are, by what would be its digest: not parsed, since all of them are looked at whenever
+        a store opens."""
         for algorithm in ALGORITHMS:
             with os.scandir(f"{self._blobs}/{algorithm}") as entries:
                 for entry in entries:
                     try:
-                        digest = Digest.parse(f"{algorithm}:{entry.name}")
                         status = entry.stat(follow_symlinks=False)
-                    except (InputError, FileNotFoundError):
+                    except FileNotFoundError:
                         continue
                     if entry.is_file(follow_symlinks=False):
-                        yield digest, status
+                        yield f"{algorithm}:{entry.name}", status
 
     def adopt(self, source: Path, digest: Digest) -> None:
         """Rename a file, whole and fsynced, to where its digest says."""
