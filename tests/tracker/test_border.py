@@ -123,3 +123,11 @@ def test_where_a_zone_empties_to_one_the_other_only_nodes_give_to_that_one(track
     assert [(peer.node, peer.take_only) for peer in imports(lone)] == [(second.node, False)]
     second.call(tracker, 2)
     assert [(peer.node, peer.take_only) for peer in imports(second)] == [(lone.node, False)]
+
+
+def test_a_node_that_was_started_anew_is_told_again_whom_it_takes_from(tracker: Tracker) -> None:
+    one, two = populate(tracker, 2, zones=2)
+    two.call(tracker, 1)
+    assert not imports(two)
+    two.call(tracker, 2, full=True)
+    assert [peer.node for peer in imports(two)] == [one.node]

@@ -70,6 +70,8 @@ class Reports:
     ) -> Liars:
         """Everything the report says but its suspicions. `everything`: it is no list of changes."""
         self._started_at = min(self._started_at, now)
+        if everything:
+            member.told = {}  # it may have been started anew, and know of nobody
         self._take_wishes(swarm, member, report, now, everything=everything)
         self._take_size(swarm, report)
         self._take_body(swarm, report)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.tracker.simulation.test_rollouts import simulate
 from tracker.simulation.report import Report
-from tracker.simulation.scenario import Scenario, ZoneScenario
+from tracker.simulation.scenario import Hardship, Scenario, ZoneScenario
 
 _IMAGE_BYTES = 128_000_000
 
@@ -42,3 +42,17 @@ def test_a_zone_of_one_beside_a_larger_one(alone_in: str) -> None:
     assert report.registry_copies <= 1.05
     assert report.cross_zone_ratio <= 1.4
     assert report.max_over_bound <= 1.6
+
+
+def test_only_nodes_that_are_killed_and_come_back_are_fed_by_the_others() -> None:
+    report = simulate(
+        Scenario(
+            nodes=10,
+            layers=(_IMAGE_BYTES,),
+            chunks=64,
+            zones=ZoneScenario(zones=10, latency_seconds=0.002),
+            hardship=Hardship(dying=0.2, away_seconds=2.0),
+        )
+    )
+    assert report.stuck_nodes == 0
+    assert report.registry_copies <= 1.1
