@@ -117,13 +117,11 @@ async def _build(
             plan = await plan_build(request, read, platform, source, reporter)
             check_grants(plan, granted)
             plans.append(plan)
-        with ExitStack() as held:
+        with around.store.holding() as hold:
             for plan in plans:
-                solver = Solver(plan, shop)
-                held.callback(solver.close)
-                solved = await solver.solve()
+                solved = await Solver(plan, shop, hold).solve()
                 image = await _image(request, around.store, plan, solved, shop)
-                held.enter_context(around.store.holding(blobs_of(image)))
+                hold(blobs_of(image))
                 found.append((image, solved))
             root = await _put_out(around, [image for image, _ in found], names, reporter)
         if any(solved.cached < solved.steps for _, solved in found):

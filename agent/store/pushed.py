@@ -87,8 +87,9 @@ class PushedNames:
 
     def forget_deleted(self, before: float) -> None:
         """What was deleted so long ago that nobody will bring it back."""
-        with self._database.transaction() as writer:
-            writer.execute("DELETE FROM pushed WHERE deleted AND at < ?", (before,))
+        if self._database.rows("SELECT 1 FROM pushed WHERE deleted AND at < ? LIMIT 1", (before,)):
+            with self._database.transaction() as writer:
+                writer.execute("DELETE FROM pushed WHERE deleted AND at < ?", (before,))
 
     def _found(self, condition: str, *parameters: object) -> Iterator[PushedName]:
         rows = self._database.rows(f"SELECT {_COLUMNS} FROM pushed WHERE {condition}", parameters)

@@ -114,7 +114,8 @@ class Store:
             self._records.flush()
             if self._blobs.is_behind:
                 self._blobs.publish()
-            self._records.release(self._owner.token)
+            if self._hold_counts:
+                self._records.release(self._owner.token)
 
     def _clear_up(self) -> None:
         for token in self._owner.dead():

@@ -9,12 +9,13 @@ Invariant: a result is used or told only when its layer is in the store; the lay
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import trio
 
+from agent.content.digest import Digest
 from agent.content.errors import ContentError, ShoalError
 from builder.cache.record import CachedResult
 from builder.execution.inputs import Inputs
@@ -54,19 +55,19 @@ class Solved:
 
 
 class Solver:
-    def __init__(self, plan: Plan, shop: Workshop) -> None:
+    def __init__(self, plan: Plan, shop: Workshop, hold: Callable[[Iterable[Digest]], None]) -> None:
+        """hold: keeps layers in the store until the build has ended."""
         self._plan = plan
         self._shop = shop
         self._nodes = [_Node(step) for step in plan.steps]
         self._inputs = Inputs(shop, lambda number: self._nodes[number].chain)
         self._of_image = set(self._down_from(plan.target))
-        self._holding = ExitStack()
-        self._hold = self._holding.enter_context(shop.store.holding())
+        self._hold = hold
         self._failure: ShoalError | None = None
         self._cached = 0
 
     async def solve(self) -> Solved:
-        """Raises StepFailed, and what sources and this machine fail with. `close` lets go of the layers."""
+        """Raises StepFailed, and what sources and this machine fail with."""
         await self._find_keys()
         needed = await self._find_results()
         async with trio.open_nursery() as nursery:
@@ -78,9 +79,6 @@ class Solver:
         layers = {number: self._nodes[number].layer for number in needed}
         operations = sum(self._nodes[number].step.operation is not None for number in needed)
         return Solved(layers, self._nodes[self._plan.target].chain, operations, self._cached)
-
-    def close(self) -> None:
-        self._holding.close()
 
     def _down_from(self, number: int | None) -> Iterator[int]:
         while number is not None:
