@@ -1,5 +1,6 @@
 """Files from http URLs, as ADD takes them."""
 
+import base64
 import hashlib
 import http.server
 import threading
@@ -18,9 +19,16 @@ BODY = b"what is served"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    more: ClassVar[dict[str, str]] = {}
+    asked: ClassVar[list[tuple[str, str | None]]] = []
 
     def do_GET(self) -> None:
+        self.asked.append((self.path, self.headers.get("Authorization")))
+        if self.path.startswith("/to?"):
+            self.send_response(302)
+            self.send_header("Location", self.path.removeprefix("/to?"))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if self.path.startswith("/missing"):
             self.send_error(404)
             return
@@ -93,6 +101,29 @@ async def test_what_cannot_be_read_is_a_clear_error(
 ) -> None:
     with pytest.raises(kind, match=words):
         await download(UrlFile(f"{server}{path}"), tmp_path)
+
+
+async def test_user_and_password_go_to_their_server_and_along_no_redirect_to_another(
+    server: str, tmp_path: Path
+) -> None:
+    Handler.asked.clear()
+    basic = f"Basic {base64.b64encode(b'me:s3cr:t@').decode()}"
+    with _served() as other:
+        host = server.removeprefix("http://")
+        path = await download(UrlFile(f"http://me:s3cr:t%40@{host}/to?/to?{other}/file"), tmp_path)
+    assert path.read_bytes() == BODY
+    assert Handler.asked == [
+        (f"/to?/to?{other}/file", basic),
+        (f"/to?{other}/file", basic),
+        ("/file", None),
+    ]
+
+
+@pytest.mark.parametrize("user", ["me:s3cret", "s3cret", "me:s3cret/x", "me:s3cret?x", "[:s3cret"])
+async def test_no_message_has_a_password(server: str, tmp_path: Path, user: str) -> None:
+    with pytest.raises(ShoalError) as caught:
+        await download(UrlFile(f"http://{user}@{server.removeprefix('http://')}/missing"), tmp_path)
+    assert "s3c" not in str(caught.value)
 
 
 async def test_another_scheme_and_a_silent_server_are_refused(tmp_path: Path) -> None:
