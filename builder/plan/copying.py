@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from agent.content.digest import Digest
 from agent.content.errors import InputError
+from agent.content.redaction import HIDDEN
 from builder.dockerfile.instructions import Add, Copy, HereDocument
 from builder.dockerfile.lint import ignored_sources
 from builder.dockerfile.words import expand_document
@@ -17,6 +18,7 @@ from builder.plan.git_reference import parse_git_reference
 from builder.plan.stage_work import StageWork, clean
 from builder.plan.steps import CopyOperation, GitSource, InlineFile, UrlFile
 
+_USER = re.compile(r"(https?://)[^\s/?#]*@", re.IGNORECASE)
 _SYMBOLIC_MODE = re.compile(r"[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _MAX_MODE = 0o7777
@@ -55,10 +57,16 @@ def copy(work: StageWork, instruction: Copy) -> None:
         unpack_archives=_unpacks(instruction, by_default=True),
         unpack_urls=_unpacks(instruction, by_default=False),
     )
-    step = work.add_step(work.shown(instruction), place.line, operation)
+    step = work.add_step(_without_user(work.shown(instruction)), place.line, operation)
     shown = [*_shown_flags(instruction, owner, mode), *words]
     shown += [f"<<{document.name}" for document in instruction.documents]
-    work.image.tell(f"{keyword} {' '.join((*shown, destination))} # buildkit", step)
+    told = _without_user(" ".join((*shown, destination)))
+    work.image.tell(f"{keyword} {told} # buildkit", step)
+
+
+def _without_user(text: str) -> str:
+    """A URL's password is for its server, not for everybody who gets the image or sees the progress."""
+    return _USER.sub(rf"\1{HIDDEN}@", text)
 
 
 class _Sources:

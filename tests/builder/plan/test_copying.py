@@ -99,6 +99,13 @@ def test_add_unpacks_what_is_here_and_leaves_urls_unless_it_is_told() -> None:
     assert unpacks("COPY a /d/") == (False, False)
 
 
+def test_a_password_of_a_url_is_in_no_history_and_no_title() -> None:
+    plan = plan_of("FROM a\nADD https://me:s3cret@h/f https://me:s3cret@h/r.git /d/\n")
+    assert copies(plan)[0].urls[0].url == "https://me:s3cret@h/f"
+    assert history(plan)[-1] == "ADD https://***@h/f https://***@h/r.git /d/ # buildkit"
+    assert all("s3cret" not in step.title for step in plan.steps)
+
+
 def test_a_checksum_is_a_urls_digest_or_a_repositorys_commit() -> None:
     assert copy(f"ADD --checksum={DIGEST} https://h/f /d/").urls[0].checksum == DIGEST
     assert copy("ADD --checksum=0123abc --keep-git-dir https://h/r.git#v1 /d/").gits == (
