@@ -4,26 +4,22 @@ Several processes may use one store at a time. A failure inside the block ends t
 code, as everywhere.
 """
 
-import logging
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from agent.commands.exit_codes import FAILURE, INTERRUPTED
-from agent.commands.running import fail
+from agent.commands.exit_codes import INTERRUPTED
+from agent.commands.running import confess, fail
 from agent.content.errors import NotFound, ShoalError
-from agent.content.redaction import redact
 from agent.node.store_limits import store_limits
 from agent.settings.settings import Settings
 from agent.store.disk_errors import disk_errors
 from agent.store.layout import Layout
 from agent.store.reserve import reserve
 from agent.store.store import Store
-from agent.telemetry.logs import describe_error
 
 
 @contextmanager
@@ -65,7 +61,4 @@ def told_failures() -> Iterator[None]:
     except (click.ClickException, click.Abort, BrokenPipeError):
         raise
     except Exception as error:  # noqa: BLE001 -- the last resort, which lets no traceback out
-        if logging.getLogger().isEnabledFor(logging.DEBUG):
-            traceback.print_exception(error)
-        click.echo(f"shoal: this is a bug: {redact(describe_error(error))}", err=True)
-        sys.exit(FAILURE)
+        confess(error)

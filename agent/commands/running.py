@@ -2,6 +2,7 @@
 traceback. What is no ShoalError is a bug: it is told as one, with its traceback at log level debug alone.
 """
 
+import errno
 import logging
 import os
 import signal
@@ -15,13 +16,14 @@ import click
 import trio
 
 from agent.commands.exit_codes import FAILURE, INTERRUPTED, exit_code_of
-from agent.content.errors import ShoalError
+from agent.content.errors import DiskError, ShoalError
 from agent.content.redaction import redact
 from agent.settings.flags import given_flags
 from agent.settings.loader import load_settings
 from agent.settings.settings import Settings
 from agent.telemetry.logs import configure_logs, describe_error
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -57,7 +59,7 @@ def run_async(work: Callable[..., Awaitable[T]], *args: object) -> T:
     except BrokenPipeError:
         raise  # of whoever reads our output; click ends quietly
     except Exception as error:  # noqa: BLE001 -- the last resort, which lets no traceback out
-        _confess(error)
+        confess(error)
 
 
 class _Failed(Exception):
@@ -85,14 +87,18 @@ async def _unwrapped(work: Callable[..., Awaitable[T]], args: tuple[object, ...]
         raise _Failed(_first(expected)) from None
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    inner: BaseException = group
+def _first(error: BaseException) -> BaseException:
+    inner = error
     while isinstance(inner, BaseExceptionGroup):
         inner = inner.exceptions[0]
     return inner
 
 
-def _confess(error: Exception) -> NoReturn:
+def confess(error: Exception) -> NoReturn:
+    """A bug, unless it is our output that is full."""
+    cause = _first(error)
+    if isinstance(cause, OSError) and cause.errno in _FULL and cause.filename is None:
+        fail(DiskError(f"cannot write: {cause.strerror}"))
     if logging.getLogger().isEnabledFor(logging.DEBUG):
         traceback.print_exception(error)
     click.echo(f"shoal: this is a bug: {redact(describe_error(error))}", err=True)

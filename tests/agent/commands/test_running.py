@@ -1,5 +1,7 @@
 """What a command's failures become."""
 
+import errno
+
 import pytest
 
 from agent.commands.running import run_async
@@ -19,6 +21,8 @@ async def _raise(error: BaseException) -> None:
         (ExceptionGroup("", [ExceptionGroup("", [NotFound("gone")])]), 3),
         (KeyboardInterrupt(), 130),
         (BaseExceptionGroup("", [KeyboardInterrupt(), DiskError("full")]), 130),
+        (OSError(errno.ENOSPC, "No space left on device"), 6),
+        (ExceptionGroup("", [OSError(errno.ENOSPC, "No space left on device")]), 6),
         (ZeroDivisionError("a bug"), 1),
         (ExceptionGroup("", [NotFound("gone"), ZeroDivisionError("a bug")]), 1),
     ],
