@@ -4,6 +4,7 @@ in a simulated cluster."""
 import gc
 import json
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from tracker.simulation.scenario import Scenario
 from tracker.simulation.scenarios import SCENARIOS, scaled
 
 _STUCK = 1
+_PROGRESS_SECONDS = 0.5
+_LOOKS = 200  # at the clock, in the time of the bound
 _LEAST_CHUNKS = 256  # more make the answer better by a few per cent,
 _MOST_CHUNKS_OF_ALL = 300_000  # and the simulation longer: these take 40 seconds, all nodes together
 
@@ -103,6 +106,8 @@ def simulate(
             click.echo(f"{name:15} {SCENARIOS[name].about}")
         return
     chosen = _scenario(scenario or "plain", wishes)
+    if pictures is not None:
+        _make_folder(pictures)
     cluster = _run(chosen)
     report = report_of(cluster)
     click.echo(json.dumps(report.fields()) if as_json else "\n".join(words(chosen, report)))
@@ -151,10 +156,26 @@ def _run(scenario: Scenario) -> Cluster:
     gc.disable()
     try:
         cluster = Cluster(scenario)
+        if sys.stderr.isatty():
+            _show_progress(cluster, time.monotonic())
         cluster.run()
     finally:
         gc.enable()
+        if sys.stderr.isatty():
+            click.echo("\r\033[K", nl=False, err=True)
     return cluster
+
+
+def _show_progress(cluster: Cluster, shown_at: float) -> None:
+    """A line that is written anew, as an event among the others."""
+    now = time.monotonic()
+    if now >= shown_at + _PROGRESS_SECONDS:
+        shown_at, nodes = now, cluster.nodes.values()
+        chunks = sum(blob.chunks.count for blob in cluster.blobs) * len(nodes)
+        come = sum(node.chunks_held for node in nodes) / chunks
+        done = sum(node.whole_at is not None for node in nodes)
+        click.echo(f"\r{come:4.0%} of all chunks have come, {done:,} nodes are done", nl=False, err=True)
+    cluster.clock.after(cluster.bound_seconds / _LOOKS, _show_progress, cluster, shown_at)
 
 
 def words(scenario: Scenario, report: Report) -> list[str]:
@@ -165,7 +186,7 @@ def words(scenario: Scenario, report: Report) -> list[str]:
     rates = f"{rate_text(scenario.up)} up and {rate_text(scenario.down)} down"
     rows = {
         "The last node is done after": f"{seconds_text(report.max_seconds)}, half of them after "
-        f"{seconds_text(report.p50_seconds)}",
+        f"{seconds_text(report.p50_seconds)}, 99 of 100 after {seconds_text(report.p99_seconds)}",
         "No schedule could beat": f"{seconds_text(report.bound_seconds)}, with chunks of this size "
         f"{seconds_text(report.chunked_bound_seconds)}; this is {report.max_over_bound:.2f} times the bound",
         "Pulling straight takes": f"{seconds_text(direct)} at the least",
@@ -177,9 +198,9 @@ def words(scenario: Scenario, report: Report) -> list[str]:
         between = report.cross_zone_ratio * (scenario.zones.zones - 1) * size
         rows["Between zones go"] = f"{size_text(between)}, {report.cross_zone_ratio:.2f} times the least"
     width = max(map(len, rows)) + 2
-    stuck = report.stuck_nodes
+    stuck, pull = report.stuck_nodes, "pulls" if scenario.nodes == 1 else "pull"
     head = (
-        f"{counted(scenario.nodes, 'node')} pull {size_text(size)} in {counted(report.chunks, 'chunk')}, each with "
+        f"{counted(scenario.nodes, 'node')} {pull} {size_text(size)} in {counted(report.chunks, 'chunk')}, each with "
         f"{rates}, from a registry with {rate_text(scenario.registry.rate)}."
     )
     return [
@@ -190,9 +211,16 @@ def words(scenario: Scenario, report: Report) -> list[str]:
     ]
 
 
+def _make_folder(folder: Path) -> None:
+    """Before a simulation that may take minutes."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.UsageError(f"--pictures {folder}: cannot make it: {error.strerror}") from None
+
+
 def _draw(cluster: Cluster, report: Report, folder: Path) -> None:
     history = cluster.history
-    folder.mkdir(parents=True, exist_ok=True)
     curve = completion_curve(report.finish_times, report.nodes, report.bound_seconds)
     (folder / "completion.png").write_bytes(curve)
     heat = chunk_heat_map(history.arrivals, history.slot_seconds, history.nodes, history.chunks)

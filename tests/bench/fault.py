@@ -1,5 +1,6 @@
 """The faults that befall a shaped cluster in the middle of a pull; what each does, and whom it takes out for good."""
 
+import random
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,7 @@ from tests.clients.shoal_node import REGISTRY, open_tracker
 from tests.fakes.images import Image
 
 _AWAY_SECONDS = 3.0
+_SEED = 1
 _LOOK_SECONDS = 0.2
 _DAY_SECONDS = 86_400
 _LITTLE_DISK = "size=8m"
@@ -81,10 +83,11 @@ async def tracker_dies(stage: Stage) -> None:
 
 
 async def a_fifth_dies(stage: Stage) -> None:
-    """One after the other, each back a moment later with what it had."""
+    """Chosen by chance, at moments of chance, each back a moment later with what it had."""
     await stage.wait_half()
-    nodes = stage.cluster.nodes
-    for node in nodes[:: max(len(nodes) // max(len(nodes) // 5, 1), 1)][: max(len(nodes) // 5, 1)]:
+    nodes, chance = stage.cluster.nodes, random.Random(_SEED)
+    for node in chance.sample(nodes, max(round(len(nodes) * 0.2), 1)):
+        await trio.sleep(chance.uniform(0, _AWAY_SECONDS / 3))
         await node.kill()
         await trio.sleep(_AWAY_SECONDS / 3)
         await stage.cluster.nursery.start(node.run)

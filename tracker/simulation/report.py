@@ -1,5 +1,6 @@
 """`Report`: what came of a simulated rollout, in the terms in which it is judged."""
 
+import math
 import statistics
 from dataclasses import dataclass
 
@@ -77,7 +78,7 @@ def report_of(cluster: Cluster) -> Report:
         bound_seconds=cluster.bound_seconds,
         chunked_bound_seconds=chunked_bound_seconds(scenario),
         p50_seconds=statistics.median(seconds) if seconds else 0.0,
-        p99_seconds=seconds[int(0.99 * (len(seconds) - 1))] if seconds else 0.0,
+        p99_seconds=seconds[math.ceil(0.99 * len(seconds)) - 1] if seconds else 0.0,
         max_seconds=seconds[-1] if seconds else 0.0,
         registry_copies=(cluster.registry.port.total_bytes - cluster.read_for_themselves_bytes)
         / scenario.image_bytes,
