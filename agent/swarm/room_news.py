@@ -1,8 +1,9 @@
 """`RoomNews`: room that comes back is told at once, to a few of those who could use it. Policy.
 
 Everybody hears of it with the next batch (bulletin.py), which on slow lines may be as long as a chunk takes. A holder
-with a free slot should not wait for that, and where there is room for one chunk, one holder who knows is enough. With
-two who are told at once, 100 nodes end at 1.101 of the bound instead of 1.115, with as many messages.
+with a free slot should not wait for that; most holders have none. With two who are told, 4 per cent of all upload slots
+are idle beside a neighbour whose room they do not know of, with five 2 per cent: 1,000 nodes end at 1.131 of the bound
+instead of 1.137, for a thirtieth more messages.
 """
 
 import random
@@ -12,7 +13,7 @@ from agent.content.chunk_set import ChunkSet
 from agent.swarm.actions import Tell, TellOne
 from agent.swarm.peer_record import PeerRecord
 
-_TOLD_AT_ONCE = 2
+_TOLD_AT_ONCE = 5
 _NONE = ChunkSet()
 
 
