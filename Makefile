@@ -12,10 +12,10 @@ SOURCES := agent tracker registry_proxy builder tests shoal.py shoal_launch.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-fast bench bench-faults bench-picture simulate simulate-tables check format docs-check lock real-components clean
+.PHONY: help install demo up test test-fast bench bench-faults bench-tracker bench-agreement bench-picture simulate simulate-tables simulate-policies check format docs-check lock real-components clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## everything that is pinned, into .venv
 
@@ -46,7 +46,14 @@ bench: $(STAMP)  ## the data plane and a cluster of real agents on slow links, 1
 bench-faults: $(STAMP)  ## what faults cost while nodes pull (JSON=file; root)
 	$(BIN)/python -m tests.bench.faults $(if $(JSON),--json $(JSON))
 
+bench-tracker: $(STAMP)  ## what a tracker bears: 10,000 nodes in 20 swarms each, on one core
+	$(BIN)/python -m tests.bench.tracker_load
+
+bench-agreement: $(STAMP)  ## three rollouts of real agents on slow links, and the same simulated (root)
+	$(BIN)/python -m tests.bench.agreement
+
 bench-picture: $(STAMP)  ## draw docs/cluster.png from what `make bench JSON=file` wrote (JSON=file)
+	@test -n "$(JSON)" || { echo "JSON=file is missing: what make bench JSON=file wrote"; exit 2; }
 	$(BIN)/python -m tests.bench.cluster_chart $(JSON) docs/cluster.png
 
 simulate: $(STAMP)  ## how long a rollout takes, simulated (NODES= SIZE= UPLINK= REGISTRY= ZONES= CHUNKS= SCENARIO= JSON=1 PICTURES=)
@@ -56,6 +63,9 @@ simulate: $(STAMP)  ## how long a rollout takes, simulated (NODES= SIZE= UPLINK=
 
 simulate-tables: $(STAMP)  ## the tables of docs/simulation.md, 15 minutes (ONLY=bound|scenario|zones; MOST_NODES=10000: half an hour more)
 	@$(BIN)/python -m tests.bench.rollouts $(if $(ONLY),--only $(ONLY)) $(if $(MOST_NODES),--most-nodes $(MOST_NODES))
+
+simulate-policies: $(STAMP)  ## the candidates for each policy in docs/policies.md, a quarter of an hour
+	@$(BIN)/python -m tests.bench.policies
 
 check: $(STAMP)  ## format, lint, types, the rules of the house
 	$(BIN)/ruff format --check $(SOURCES)

@@ -138,6 +138,8 @@ def _scenario(name: str, wishes: dict[str, float | None]) -> Scenario:
         scenario = replace(scenario, latency_seconds=wishes["latency"])
     if wishes["nodes"] is not None:
         scenario = replace(scenario, nodes=int(wishes["nodes"]))
+    if scenario.chunks is None and wishes["chunks"] is not None:
+        raise click.UsageError(f"--chunks: in the scenario {name} blobs are cut as agents cut them")
     if scenario.chunks is not None:
         chunks = int(wishes["chunks"]) if wishes["chunks"] is not None else _usual_chunks(scenario)
         scenario = replace(scenario, chunks=chunks)

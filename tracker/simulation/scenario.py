@@ -47,8 +47,9 @@ class Hardship:
 
 @dataclass(frozen=True, slots=True)
 class ZoneScenario:
-    """zones: how many, of equal size but for `first_share` of the nodes in the first. border_rate: between two zones,
-    each way. blocked: the importers of the last zone cannot reach the other zones before this time."""
+    """zones: how many, of equal size but for `first_share` of the nodes in the first. latency_seconds, connection_rate:
+    from node to node between two zones. starved: some nodes of the last zone, its first importer
+    among them, cannot reach the others."""
 
     zones: int = 1
     first_share: float = 0.0
