@@ -8,7 +8,7 @@ keep-git-dir=, submodules=`). `github.com/x/y` is a path like any other: only a 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from agent.content.errors import InputError
 from builder.plan.steps import GitSource
@@ -18,6 +18,7 @@ _SCP = re.compile(
     re.DOTALL,
 )
 _SCHEMES = ("http", "https", "ssh", "git")
+_SPEAKS_OF_OTHERS = ("http", "https", "file")  # there a repository is what ends in .git
 _TRUTHS = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
     **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
@@ -35,7 +36,17 @@ class _Address:
 
 def parse_git_reference(text: str) -> GitSource | None:
     """None where it is none. Raises InputError for one that contradicts itself."""
-    address = _address(text)
+    return _source(text, _address(text))
+
+
+def parse_git_context(text: str) -> GitSource | None:
+    """A build context may be `github.com/x/y` and a repository of this machine (`file://`), too, and end in a slash."""
+    if text.startswith("github.com/"):
+        return _source(text, _of_url(f"https://{text}"))
+    return _source(text, _address(text, is_context=True))
+
+
+def _source(text: str, address: _Address | None) -> GitSource | None:
     if address is None:
         return None
     reference, _, subdirectory = address.fragment.partition(":")
@@ -43,24 +54,24 @@ def parse_git_reference(text: str) -> GitSource | None:
     return _with_query(source, _query(address.query, text)) if address.query else source
 
 
-def _address(text: str) -> _Address | None:
+def _address(text: str, *, is_context: bool = False) -> _Address | None:
     scheme, colon, _ = text.partition("://")
     if colon and re.fullmatch(r"[a-zA-Z0-9]+", scheme):
-        if scheme.lower() not in _SCHEMES:
+        if scheme.lower() not in (*_SCHEMES, *(("file",) if is_context else ())):
             return None
-        parts = _split(text)
-        if parts is None or (scheme.lower() in ("http", "https") and not parts.path.endswith(".git")):
-            return None
-        return _Address(urlunsplit(parts._replace(query="", fragment="")), parts.query, parts.fragment)
+        address = _of_url(text)
+        path = "" if address is None else address.remote.rstrip("/" if is_context else "")
+        return address if scheme.lower() not in _SPEAKS_OF_OTHERS or path.endswith(".git") else None
     match = _SCP.fullmatch(text)
     return _Address(match["remote"], match["query"] or "", match["fragment"] or "") if match else None
 
 
-def _split(text: str) -> SplitResult | None:
+def _of_url(text: str) -> _Address | None:
     try:
-        return urlsplit(text)
+        parts = urlsplit(text)
     except ValueError:
         return None
+    return _Address(urlunsplit(parts._replace(query="", fragment="")), parts.query, parts.fragment)
 
 
 def _query(query: str, text: str) -> dict[str, str]:

@@ -15,9 +15,10 @@ from agent.content.errors import InputError
 from agent.store.disk_errors import disk_errors
 from builder.dockerfile.ignore import IgnorePatterns
 from builder.layers.archives import unpack_archive
+from builder.plan.git_reference import parse_git_context
 from builder.plan.steps import GitSource, UrlFile
 from builder.run.root_path import path_in_root
-from builder.sources.git import checkout, commit_time, parse_git_url, remove_git_directories
+from builder.sources.git import checkout, commit_time, remove_git_directories
 from builder.sources.url import download
 
 MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
@@ -129,7 +130,7 @@ def _directory(where: str) -> Path | None:
 
 
 async def _remote(where: str, request: ContextRequest) -> _Opened:
-    if (git := parse_git_url(where)) is not None:
+    if (git := parse_git_context(where)) is not None:
         return await _git_root(git, request)
     if where.startswith(("http://", "https://")):
         file = await download(UrlFile(where, file_name="downloaded"), _empty(request.work))
@@ -149,7 +150,7 @@ async def _git_root(source: GitSource, request: ContextRequest) -> _Opened:
 
 
 def _inside(root: Path, source: GitSource) -> Path:
-    inside = (root / source.subdirectory).resolve()
+    inside = (root / source.subdirectory.strip("/")).resolve()
     if not inside.is_relative_to(root.resolve()) or not inside.is_dir():
         raise InputError(f"{source.url}: there is no directory {source.subdirectory!r} in it")
     return inside

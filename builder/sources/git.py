@@ -114,20 +114,3 @@ def complaint(text: str) -> str:
 def is_commit(reference: str) -> bool:
     """In full: it is always the same files."""
     return _COMMIT.fullmatch(reference) is not None
-
-
-def parse_git_url(text: str) -> GitSource | None:
-    """A build context's `URL[#REFERENCE[:SUBDIRECTORY]]`; None where it is no git repository.
-
-    As Docker has it: `git://`, `git@host:path`, `ssh://`, an http(s) URL whose path ends in `.git`, and `github.com/`.
-    """
-    url, _, fragment = text.partition("#")
-    if url.startswith("github.com/"):
-        url = f"https://{url}"
-    is_git = url.startswith(("git://", "git@", "ssh://")) or (
-        url.startswith(("http://", "https://", "file://")) and url.rstrip("/").endswith(".git")
-    )
-    if not is_git and not (text.startswith("github.com/")):
-        return None
-    reference, _, subdirectory = fragment.partition(":")
-    return GitSource(url, reference, subdirectory.strip("/"))

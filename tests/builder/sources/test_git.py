@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from agent.content.errors import InputError, SourceError
+from builder.plan.git_reference import parse_git_context
 from builder.plan.steps import GitSource
-from builder.sources.git import checkout, complaint, parse_git_url
+from builder.sources.git import checkout, complaint
 
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
@@ -97,13 +98,18 @@ async def test_nothing_of_an_image_or_context_becomes_an_option_of_git(
         ("git@example.org:a/b.git#main", GitSource("git@example.org:a/b.git", "main")),
         ("git://example.org/b", GitSource("git://example.org/b")),
         ("github.com/a/b", GitSource("https://github.com/a/b")),
+        ("github.com/a/b?branch=main", GitSource("https://github.com/a/b", "refs/heads/main")),
+        ("file:///a/b.git/#main:x", GitSource("file:///a/b.git/", "main", "x")),
+        ("file:///a/b#main:x", None),
+        ("git://h/b?branch=main&subdir=x", GitSource("git://h/b", "refs/heads/main", "x")),
+        ("https://h/b.git?tag=v1", GitSource("https://h/b.git", "refs/tags/v1")),
         ("https://example.org/b.tar.gz", None),
         ("some/directory", None),
         ("directory.git", None),
     ],
 )
 def test_git_urls_are_told_from_others(text: str, source: GitSource | None) -> None:
-    assert parse_git_url(text) == source
+    assert parse_git_context(text) == source
 
 
 def test_of_what_git_says_the_reason_is_told() -> None:
