@@ -17,6 +17,7 @@ from pathlib import Path
 import trio
 
 from agent.content.digest import Digest
+from agent.content.document import Descriptor
 from agent.content.errors import DiskError, InputError, ShoalError
 from agent.content.reference import Reference
 from agent.images.names import given_name
@@ -67,16 +68,20 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class BuildOutcome:
-    """root: the digest of the manifest, or of the index of several platforms; images: one a platform. steps: that were
-    looked at, and how many of them were known."""
+    """descriptor: of the manifest, or of the index of several platforms, where it went into the store; images: one a
+    platform. steps: that were looked at, and how many of them were known."""
 
     images: tuple[BuiltImage, ...]
-    root: Digest | None
+    descriptor: Descriptor | None
     names: tuple[str, ...]
     steps: int
     cached: int
     seconds: float
     warnings: tuple[Warning, ...] = ()
+
+    @property
+    def root(self) -> Digest | None:
+        return None if self.descriptor is None else self.descriptor.digest
 
     @property
     def image_id(self) -> Digest:
@@ -123,12 +128,12 @@ async def _build(
                 image = await _image(request, around.store, plan, solved, shop)
                 hold(blobs_of(image))
                 found.append((image, solved))
-            root = await _put_out(around, [image for image, _ in found], names, reporter)
+            descriptor = await _put_out(around, [image for image, _ in found], names, reporter)
         if any(solved.cached < solved.steps for _, solved in found):
             await _tidy(around, opened)
     return BuildOutcome(
         tuple(image for image, _ in found),
-        root,
+        descriptor,
         request.tags,
         sum(solved.steps for _, solved in found),
         sum(solved.cached for _, solved in found),
@@ -233,20 +238,20 @@ async def _put_out(
     images: Sequence[BuiltImage],
     names: Mapping[Output, Sequence[Reference]],
     reporter: Reporter,
-) -> Digest | None:
-    root = None
+) -> Descriptor | None:
+    """What went into the store, if anything."""
+    descriptor = None
     for output, named in names.items():
         with reporter.running(_title(output)) as task:
             if output.kind == "store":
-                described = await trio.to_thread.run_sync(
+                descriptor = await trio.to_thread.run_sync(
                     name_images, around.store, images, named, time.time()
                 )
-                root = described.digest
                 for name in named:
                     reporter.status(task, f"naming to {name}: done")
             else:
                 await trio.to_thread.run_sync(write_output, around.store, images, named, output)
-    return root
+    return descriptor
 
 
 def _names(request: BuildRequest, around: Surroundings) -> dict[Output, list[Reference]]:

@@ -283,11 +283,17 @@ def _tell_outcome(flags: _Flags, outcome: "BuildOutcome") -> None:
     if flags.iidfile is not None:
         _write(Path(flags.iidfile), image_id)
     if flags.metadata_file is not None:
-        more = {
+        more: dict[str, object] = {
             "containerimage.config.digest": image_id,
             "containerimage.digest": told["digest"],
             "image.name": ",".join(outcome.names),
         }
+        if (root := outcome.descriptor) is not None:
+            more["containerimage.descriptor"] = {
+                "mediaType": root.media_type,
+                "digest": str(root.digest),
+                "size": root.size,
+            }
         _write(Path(flags.metadata_file), json.dumps(more | told, indent=2) + "\n")
     to_stdout = any(one.destination == "-" for one in (parse_output(text) for text in flags.outputs))
     if flags.as_json:

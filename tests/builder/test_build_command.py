@@ -1,5 +1,6 @@
 """`shoal build` with mistaken flags: said before anything is built, and nothing is written where nobody meant it."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from builder.build_command import build, shown_text
+from tests.agent.commands.local_shell import LocalShell
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,18 @@ def test_a_mistaken_flag_is_told_and_nothing_is_done(
     assert problem in told.output
     assert told.exit_code == 2
     assert os.listdir() == ["Dockerfile"]
+
+
+def test_the_metadata_file_describes_what_went_into_the_store(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nLABEL a=b\n")
+    told, data = tmp_path / "told.json", tmp_path / "data"
+    LocalShell(data).run("build", "-q", "--metadata-file", str(told), "-t", "a:1", str(tmp_path))
+    fields = json.loads(told.read_text())
+    descriptor = fields["containerimage.descriptor"]
+    assert descriptor["digest"] == fields["containerimage.digest"] == fields["digest"]
+    manifest = (data / "store/blobs/sha256" / descriptor["digest"].partition(":")[2]).read_bytes()
+    assert descriptor["size"] == len(manifest)
+    assert descriptor["mediaType"] == json.loads(manifest)["mediaType"]
 
 
 def test_a_file_of_no_name_is_the_usual_one(tmp_path: Path) -> None:
