@@ -131,8 +131,8 @@ def build(config_file: Path | None, **flags: Any) -> None:
       shoal build --secret id=token,env=TOKEN --progress plain -o type=oci,dest=app.tar .
       git archive HEAD | shoal build -t team/app:1 -
 
-    Exit codes: 0 done, 1 a RUN failed, 2 mistaken flags or Dockerfile, 3 no such image, 4 the registry wants other
-    credentials, 5 registry or agent unreachable, 6 disk, 7 wrong content, 130 interrupted.
+    Exit codes: 0 done, 1 a RUN failed or --check found something, 2 mistaken flags or Dockerfile, 3 no such image,
+    4 the registry wants other credentials, 5 registry or agent unreachable, 6 disk, 7 wrong content, 130 interrupted.
     """
     wanted = _Flags(**{name: flags.pop(name) for name in _Flags.__dataclass_fields__})
     settings = load(config_file, flags, logs=False)
@@ -235,7 +235,7 @@ async def _build(settings: Settings, store: Store, flags: _Flags, request: Build
     ):  # Ctrl-C comes to the main task, which cancels this one, threads too
         nursery.start_soon(work)
     if checked:
-        _end_check(*checked[0])
+        _end_check(*checked[0], as_json=flags.as_json)
     if isinstance(failure, StepFailed):
         _end_failed(failure, read)
     if failure is not None:
@@ -248,10 +248,10 @@ async def _build(settings: Settings, store: Store, flags: _Flags, request: Build
     return outcome
 
 
-def _end_check(dockerfile: Dockerfile, warnings: Sequence[Warning]) -> NoReturn:
-    from builder.execution.told_warnings import of_check
+def _end_check(dockerfile: Dockerfile, warnings: Sequence[Warning], *, as_json: bool) -> NoReturn:
+    from builder.execution.told_warnings import check_fields, of_check
 
-    click.echo(of_check(warnings, dockerfile))
+    click.echo(json.dumps(check_fields(warnings, dockerfile)) if as_json else of_check(warnings, dockerfile))
     sys.exit(FAILURE if warnings else 0)
 
 

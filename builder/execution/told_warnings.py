@@ -4,6 +4,7 @@ asked for. PURE.
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from builder.dockerfile.instructions import Dockerfile, Warning
 from builder.execution.step_failure import place_lines
@@ -33,9 +34,31 @@ def of_check(warnings: Sequence[Warning], dockerfile: Dockerfile) -> str:
     return "\n".join([head, *(line for one in warnings for line in _at_length(one, dockerfile))])
 
 
+def check_fields(warnings: Sequence[Warning], dockerfile: Dockerfile) -> dict[str, Any]:
+    """For one JSON object, with the names that BuildKit's frontend/subrequests/lint gives them."""
+    return {
+        "warnings": [
+            {
+                "ruleName": one.rule,
+                "url": _page(one),
+                "detail": one.message,
+                "location": {
+                    "ranges": [{"start": {"line": one.place.line}, "end": {"line": one.place.end_line}}]
+                },
+            }
+            for one in warnings
+        ],
+        "sources": [{"filename": dockerfile.name, "language": "Dockerfile"}],
+    }
+
+
+def _page(warning: Warning) -> str:
+    if warning.rule in _WITHOUT_PAGE:
+        return ""
+    return f"{_RULES}/{_WORD_START.sub('-', warning.rule).lower()}/"
+
+
 def _at_length(warning: Warning, dockerfile: Dockerfile) -> list[str]:
-    page = (
-        "" if warning.rule in _WITHOUT_PAGE else f" - {_RULES}/{_WORD_START.sub('-', warning.rule).lower()}/"
-    )
+    page = f" - {address}" if (address := _page(warning)) else ""
     where = place_lines(dockerfile.lines, dockerfile.name, warning.place.line)
     return ["", f"WARNING: {warning.rule}{page}", warning.message, *where]

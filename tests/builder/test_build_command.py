@@ -61,6 +61,20 @@ def test_a_file_of_no_name_is_the_usual_one(tmp_path: Path) -> None:
     assert told.exit_code == 1
 
 
+def test_what_a_check_finds_is_one_object_for_scripts(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch as Stage\n")
+    shell = LocalShell(tmp_path / "data")
+    told = json.loads(shell.run("build", "--check", "--json", str(tmp_path), code=1).stdout)
+    first = told["warnings"][0]
+    assert first["ruleName"] == "StageNameCasing"
+    assert first["url"] == "https://docs.docker.com/go/dockerfile/rule/stage-name-casing/"
+    assert first["location"]["ranges"][0]["start"] == {"line": 1}
+    assert told["sources"] == [{"filename": "Dockerfile", "language": "Dockerfile"}]
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    nothing = json.loads(shell.run("build", "--check", "--json", str(tmp_path)).stdout)
+    assert nothing["warnings"] == []
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
