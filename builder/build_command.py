@@ -241,10 +241,14 @@ async def _build(settings: Settings, store: Store, flags: _Flags, request: Build
     if failure is not None:
         raise failure
     assert outcome is not None
-    if outcome.warnings and not flags.quiet and flags.progress not in ("quiet", "rawjson"):
-        from builder.execution.told_warnings import behind_build
+    if outcome.warnings and not flags.quiet and flags.progress != "quiet":
+        from builder.execution.told_warnings import behind_build, status_fields
 
-        click.echo(behind_build(outcome.warnings), err=True)
+        is_raw = flags.progress == "rawjson"
+        told = (
+            json.dumps(status_fields(outcome.warnings, read[0])) if is_raw else behind_build(outcome.warnings)
+        )
+        click.echo(told, err=True)
     return outcome
 
 

@@ -2,6 +2,7 @@
 asked for. PURE.
 """
 
+import base64
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -19,8 +20,32 @@ def behind_build(warnings: Sequence[Warning]) -> str:
     if not warnings:
         return ""
     head = "1 warning found" if len(warnings) == 1 else f"{len(warnings)} warnings found"
-    lines = [f" - {one.rule}: {one.message} (line {one.place.line})" for one in warnings]
+    lines = [f" - {_short(one)}" for one in warnings]
     return "\n".join(["", f" {head} (--check shows more):", *lines])
+
+
+def status_fields(warnings: Sequence[Warning], dockerfile: Dockerfile) -> dict[str, Any]:
+    """For `--progress rawjson`: the `warnings` of a SolveStatus (client/graph.go, VertexWarning; bytes are base64)."""
+    return {
+        "warnings": [
+            {
+                "level": 1,
+                "short": base64.b64encode(_short(one).encode()).decode(),
+                "url": _page(one),
+                "sourceInfo": {"filename": dockerfile.name, "language": "Dockerfile"},
+                "range": [_range(one)],
+            }
+            for one in warnings
+        ]
+    }
+
+
+def _short(warning: Warning) -> str:
+    return f"{warning.rule}: {warning.message} (line {warning.place.line})"
+
+
+def _range(warning: Warning) -> dict[str, dict[str, int]]:
+    return {"start": {"line": warning.place.line}, "end": {"line": warning.place.end_line}}
 
 
 def of_check(warnings: Sequence[Warning], dockerfile: Dockerfile) -> str:
@@ -42,9 +67,7 @@ def check_fields(warnings: Sequence[Warning], dockerfile: Dockerfile) -> dict[st
                 "ruleName": one.rule,
                 "url": _page(one),
                 "detail": one.message,
-                "location": {
-                    "ranges": [{"start": {"line": one.place.line}, "end": {"line": one.place.end_line}}]
-                },
+                "location": {"ranges": [_range(one)]},
             }
             for one in warnings
         ],

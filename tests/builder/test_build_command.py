@@ -1,5 +1,6 @@
 """`shoal build` with mistaken flags: said before anything is built, and nothing is written where nobody meant it."""
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -59,6 +60,16 @@ def test_a_file_of_no_name_is_the_usual_one(tmp_path: Path) -> None:
     told = CliRunner().invoke(build, ["--file", "", "--check", str(tmp_path)], env=environment)
     assert "Check complete, 2 warnings have been found!" in told.output
     assert told.exit_code == 1
+
+
+def test_warnings_are_among_the_raw_progress(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch as Stage\nLABEL a=b\n")
+    shown = LocalShell(tmp_path / "data").run("build", "--progress", "rawjson", str(tmp_path)).stderr
+    statuses = [json.loads(line) for line in shown.splitlines()]
+    warnings = [one for status in statuses for one in status.get("warnings", [])]
+    short = base64.b64decode(warnings[0]["short"]).decode()
+    assert short.startswith("StageNameCasing: ")
+    assert warnings[0]["range"] == [{"start": {"line": 1}, "end": {"line": 1}}]
 
 
 def test_what_a_check_finds_is_one_object_for_scripts(tmp_path: Path) -> None:
