@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.content.errors import DiskError
+from agent.store.write_ahead_log import use_write_ahead_log
 
 _BUSY_SECONDS = 30.0
 
@@ -94,7 +95,7 @@ class Database:
         with self._errors():
             self._writer = self._connect()
             try:
-                self._writer.execute("PRAGMA journal_mode = WAL")
+                use_write_ahead_log(self._writer)
                 self._migrate()
                 self._reader = self._connect()
                 self._reader.execute("PRAGMA query_only = ON")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from agent.content.errors import ContentError, DiskError
 from agent.store.store import Store
+from agent.store.write_ahead_log import use_write_ahead_log
 from builder.cache.record import CachedResult, parse_result
 
 _WAIT_SECONDS = 10.0
@@ -35,7 +36,7 @@ class LocalCache:
             self._database = sqlite3.connect(
                 path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._database.execute("PRAGMA journal_mode = WAL")
+            use_write_ahead_log(self._database)
             self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
