@@ -142,8 +142,7 @@ class SwarmSession:
             self._unexpect(node, index)
         del self._neighbours[node]
         if not self._neighbours:
-            self.participants = 1  # nodes in this swarm, as the tracker last said
-        self.idle_since = trio.current_time()
+            self.idle_since = trio.current_time()
         self.perform(self.swarm.on_leave(node, trio.current_time()))
 
     def on_message(self, node: NodeId, message: wire.Message) -> None:

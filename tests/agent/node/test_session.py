@@ -1,0 +1,40 @@
+"""What a session keeps while neighbours come and go."""
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from trio.testing import MockClock
+
+from agent.node.in_flight import Budget
+from agent.node.peer_link import PeerLink
+from agent.node.session import SwarmSession
+from agent.wire import peer_messages as wire
+from agent.wire.node_id import NodeId
+from tests.agent.swarm.test_swarm import ANN, BLOB, BOB, seed
+
+
+@dataclass
+class Link:
+    node: NodeId
+    sent: list[wire.Message] = field(default_factory=list)
+
+    def send(self, message: wire.Message) -> None:
+        self.sent.append(message)
+
+    def drop_sending(self, channel: int) -> None: ...
+
+
+async def test_the_last_neighbour_that_leaves_starts_the_idle_time_and_the_swarm_is_as_large_as_it_was(
+    mock_clock: MockClock,
+) -> None:
+    session = SwarmSession(seed(), 1, 0, None, lambda *_: None, lambda _: None, Budget(1 << 20))
+    session.participants = 4000
+    for node in (ANN, BOB):
+        session.on_interest(cast(PeerLink, Link(node)), wire.Interest(1, BLOB, 800, b"", b"", 0))
+    began = session.idle_since
+    mock_clock.jump(10)
+    session.on_leave(ANN)
+    assert session.idle_since == began
+    session.on_leave(BOB)
+    assert session.idle_since == began + 10
+    assert session.participants == 4000
