@@ -15,13 +15,14 @@ _LISTENERS = 4
 _SECONDS = 5.0
 
 
-class Gossip:
+class GossipPace:
     """One neighbour's: what it tells sooner than some seconds after the last time is not listened to."""
 
     def __init__(self) -> None:
         self._heard_at = float("-inf")
 
-    def is_heard(self, now: float) -> bool:
+    def take(self, now: float) -> bool:
+        """Whether to listen now; then not again for a while."""
         if now < self._heard_at + _SECONDS:
             return False
         self._heard_at = now

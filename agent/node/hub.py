@@ -15,7 +15,7 @@ import trio
 from agent.content.digest import Digest
 from agent.content.errors import PeerError, SourceError
 from agent.node.containment import contained
-from agent.node.gossip import Gossip, news_of, tell_of_each_other
+from agent.node.gossip import GossipPace, news_of, tell_of_each_other
 from agent.node.in_flight import Budget
 from agent.node.links import LinkRules, Links
 from agent.node.peer_link import PeerLink
@@ -56,7 +56,7 @@ class _Side:
     channels: dict[int, SwarmSession] = field(default_factory=dict)
     waiting: dict[Digest, wire.Interest] = field(default_factory=dict)
     greeted: set[int] = field(default_factory=set)
-    gossip: Gossip = field(default_factory=Gossip)
+    gossip: GossipPace = field(default_factory=GossipPace)
 
 
 class SwarmHub:
@@ -324,7 +324,7 @@ class SwarmHub:
 
     def _on_peers(self, side: _Side, message: wire.Peers) -> None:
         session = side.channels.get(message.channel)
-        if session is None or session.swarm.is_complete or not side.gossip.is_heard(trio.current_time()):
+        if session is None or session.swarm.is_complete or not side.gossip.take(trio.current_time()):
             return
         if not self._has_enough(session):
             self.meet(session, news_of(message, session, self._rules.address))

@@ -18,7 +18,8 @@ _SCP = re.compile(
     re.DOTALL,
 )
 _SCHEMES = ("http", "https", "ssh", "git")
-_SPEAKS_OF_OTHERS = ("http", "https", "file")  # there a repository is what ends in .git
+_CONTEXT_SCHEMES = (*_SCHEMES, "file")
+_SUFFIXED = ("http", "https", "file")  # of other things, too: a repository is what ends in .git
 _TRUTHS = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
     **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
@@ -57,11 +58,11 @@ def _source(text: str, address: _Address | None) -> GitSource | None:
 def _address(text: str, *, is_context: bool = False) -> _Address | None:
     scheme, colon, _ = text.partition("://")
     if colon and re.fullmatch(r"[a-zA-Z0-9]+", scheme):
-        if scheme.lower() not in (*_SCHEMES, *(("file",) if is_context else ())):
-            return None
         address = _of_url(text)
-        path = "" if address is None else address.remote.rstrip("/" if is_context else "")
-        return address if scheme.lower() not in _SPEAKS_OF_OTHERS or path.endswith(".git") else None
+        if address is None or scheme.lower() not in (_CONTEXT_SCHEMES if is_context else _SCHEMES):
+            return None
+        path = address.remote.rstrip("/") if is_context else address.remote
+        return address if scheme.lower() not in _SUFFIXED or path.endswith(".git") else None
     match = _SCP.fullmatch(text)
     return _Address(match["remote"], match["query"] or "", match["fragment"] or "") if match else None
 

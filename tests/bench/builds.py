@@ -28,6 +28,7 @@ import trio
 from agent import standby as standby_package
 from tests.clients.command import run
 from tests.clients.docker_engine import DockerEngine, open_docker_engine
+from tests.clients.real_images import IMAGES, RealImage, write_context
 from tests.clients.registry import open_registry
 from tests.clients.shoal_command import ShoalCommand
 from tests.clients.shoal_node import ShoalNode, open_shoal, open_tracker
@@ -43,23 +44,7 @@ COPY app.py /app.py
 CMD ["cat", "/app.py"]
 """
 _SHOAL = (Path(sys.executable).with_name("shoal"),)
-_PYTHON = """\
-FROM base/debian:12 AS build
-RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*
-COPY wheels /wheels
-RUN --mount=type=cache,target=/root/.cache/pip \\
-    python3 -m venv /venv && /venv/bin/pip install --no-index --find-links /wheels httpx click
-FROM base/debian:12
-RUN apt-get update && apt-get install -y --no-install-recommends python3 && rm -rf /var/lib/apt/lists/*
-COPY --from=build /venv /venv
-COPY app.py /app.py
-CMD ["/venv/bin/python", "/app.py"]
-"""
-_DEBIAN = """\
-FROM base/debian:12
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates curl && rm -rf /var/lib/apt/lists/*
-"""
-_IMAGES = {"debian": _DEBIAN, "python": _PYTHON}
+_IMAGES = ("debian", "python")
 
 
 @dataclass(frozen=True)
@@ -202,7 +187,7 @@ async def prepared(directory: Path, standby: Path) -> ShoalCommand:
     return command
 
 
-async def measure_images(root: Path, tar: Path, dockerfiles: Mapping[str, str], times: int) -> list[Row]:
+async def measure_images(root: Path, tar: Path, images: Mapping[str, RealImage], times: int) -> list[Row]:
     """Each cold, and with everything cached."""
     rows = []
     standby = root / "standby.sock"
@@ -213,9 +198,9 @@ async def measure_images(root: Path, tar: Path, dockerfiles: Mapping[str, str], 
         command = await prepared(node.directory, standby)
         await command.shoal("import", str(tar), "base/debian:12")
         await docker.docker("import", tar, "base/debian:12", deadline_seconds=600)
-        for name, dockerfile in dockerfiles.items():
+        for name, image in images.items():
             context = root / name
-            await write_context(context, dockerfile)
+            await write_context(context, image)
             for row, limit, flags in ((f"{name}, cold", 1.1, ["--no-cache"]), (f"{name}, cached", 0.5, [])):
                 ours = shoal_build(command, context, "x:1", *flags)
                 theirs = docker_build(docker, context, "x:1", *flags)
@@ -225,30 +210,11 @@ async def measure_images(root: Path, tar: Path, dockerfiles: Mapping[str, str], 
     return rows
 
 
-async def write_context(context: Path, dockerfile: str) -> None:
-    context.mkdir()
-    (context / "Dockerfile").write_text(dockerfile)
-    (context / "app.py").write_text("import httpx\nprint(httpx.__version__)\n")
-    if "wheels" in dockerfile:
-        download = (
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--dest",
-            context / "wheels",
-            "httpx",
-            "click",
-        )
-        await run(*download, deadline_seconds=600)
-
-
 async def measure(arguments: argparse.Namespace, root: Path) -> list[Row]:
     rows = []
     if "change" in arguments.only:
         rows += await measure_change(root, arguments.times)
-    images = {name: text for name, text in _IMAGES.items() if name in arguments.only}
+    images = {name: IMAGES[name] for name in _IMAGES if name in arguments.only}
     if images and arguments.debian is not None:
         rows += await measure_images(root, arguments.debian, images, arguments.times)
     return rows

@@ -45,9 +45,8 @@ class Member:
     source: str = ""
     refused: bool = False
     starving_since: float | None = None
-    told: dict["Member", bool] = field(
-        default_factory=dict
-    )  # of other zones: is it to be given nothing? (border.py)
+    # Members of other zones that it knows of: is it to give them nothing? (border.py)
+    told: dict["Member", bool] = field(default_factory=dict)
     stalled_until: float = 0.0  # its lease ran out: others first
 
     @property

@@ -48,8 +48,8 @@ class Hardship:
 @dataclass(frozen=True, slots=True)
 class ZoneScenario:
     """zones: how many, of equal size but for `first_share` of the nodes in the first. latency_seconds, connection_rate:
-    from node to node between two zones. starved: some nodes of the last zone, its first importer
-    among them, cannot reach the others."""
+    from node to node between two zones. starved: some nodes of the last zone, its first importer among them, cannot
+    reach the others."""
 
     zones: int = 1
     first_share: float = 0.0

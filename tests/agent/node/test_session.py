@@ -10,7 +10,7 @@ from agent.node.peer_link import PeerLink
 from agent.node.session import SwarmSession
 from agent.wire import peer_messages as wire
 from agent.wire.node_id import NodeId
-from tests.agent.swarm.test_swarm import ANN, BLOB, BOB, seed
+from tests.agent.swarm.test_swarm import ANN, BOB, seed
 
 
 @dataclass
@@ -30,7 +30,7 @@ async def test_the_last_neighbour_that_leaves_starts_the_idle_time_and_the_swarm
     session = SwarmSession(seed(), 1, 0, None, lambda *_: None, lambda _: None, Budget(1 << 20))
     session.participants = 4000
     for node in (ANN, BOB):
-        session.on_interest(cast(PeerLink, Link(node)), wire.Interest(1, BLOB, 800, b"", b"", 0))
+        session.on_interest(cast(PeerLink, Link(node)), wire.Interest(1, session.digest, 800, b"", b"", 0))
     began = session.idle_since
     mock_clock.jump(10)
     session.on_leave(ANN)
