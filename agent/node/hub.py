@@ -65,17 +65,19 @@ class SwarmHub:
     def __init__(
         self,
         rules: LinkRules,
+        zone: str,
         neighbours: int,
         transfers: Budget,
         open_seed: OpenSeed,
         on_ban: OnBan,
         on_unknown: Callable[[Digest], None],
     ) -> None:
-        """`neighbours`: how many a swarm of some hundreds links with by itself. `on_unknown`: somebody asked for a
-        blob that is not here.
+        """`zone`: this node's. `neighbours`: how many a swarm of some hundreds links with by itself. `on_unknown`:
+        somebody asked for a blob that is not here.
         """
         self.links = Links(rules, self, self._on_link_up, self._on_link_down)
         self._rules = rules
+        self._zone = zone
         self._neighbours = neighbours
         self._transfers = transfers
         self._open_seed = open_seed
@@ -124,6 +126,7 @@ class SwarmHub:
         session = SwarmSession(
             swarm,
             next(self._channels),
+            self._zone,
             fd,
             sink,
             lambda node, index, reason: self._ban(digest, node, index, reason),

@@ -167,7 +167,13 @@ class _Parts:
             self._metrics,
         )
         hub = SwarmHub(
-            rules, peer.neighbours, in_flight.transfers, self._open_seed, self._on_ban, self._on_unknown
+            rules,
+            self._settings.node.zone,
+            peer.neighbours,
+            in_flight.transfers,
+            self._open_seed,
+            self._on_ban,
+            self._on_unknown,
         )
         return Services(
             store=self._store,

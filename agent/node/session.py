@@ -50,17 +50,19 @@ class SwarmSession:
         self,
         swarm: Swarm,
         channel: int,
+        zone: str,
         fd: int,
         sink: ContentSink | None,
         on_ban: Callable[[NodeId, int | None, str], None],
         on_change: Callable[["SwarmSession"], None],
         transfers: Budget,
     ) -> None:
-        """`fd`: the content, readable wherever `swarm` has it. `on_change` is called after every event. `transfers`:
-        what bytes of chunks may be on their way.
+        """`zone`: this node's. `fd`: the content, readable wherever `swarm` has it. `on_change` is called after every
+        event. `transfers`: what bytes of chunks may be on their way.
         """
         self.swarm = swarm
         self.channel = channel
+        self._zone = zone
         self._candidates: dict[NodeId, str] = {}
         self.needed: set[NodeId] = set()  # in other zones: linked with though there are enough neighbours
         self.participants = 1  # nodes in this swarm, as the tracker last said
@@ -112,6 +114,7 @@ class SwarmSession:
                 swarm.have.to_bytes(),
                 swarm.want.to_bytes(),
                 swarm.free,
+                self._zone,
             )
         )
 
@@ -131,7 +134,9 @@ class SwarmSession:
         count = self.swarm.chunks.count
         have, want = ChunkSet.from_bytes(message.have, count), ChunkSet.from_bytes(message.want, count)
         self._neighbours[link.node] = _Neighbour(link, message.channel)
-        self.perform(self.swarm.on_interest(link.node, have, want, message.free, trio.current_time()))
+        other_zone = "" if message.zone == self._zone else message.zone
+        now = trio.current_time()
+        self.perform(self.swarm.on_interest(link.node, have, want, message.free, now, other_zone))
 
     def on_leave(self, node: NodeId) -> None:
         neighbour = self._neighbours.get(node)

@@ -24,7 +24,7 @@ def choose_receiver(
         room = peer.free - len(peer.offered)
         if room <= 0:
             continue
-        bits = peer.want & have & ~peer.under_way
+        bits = peer.want & have & ~(peer.under_way | peer.withheld)
         if not bits or now < peer.quiet_until:
             continue
         held = peer.have.bit_count()

@@ -11,8 +11,9 @@ class PeerRecord:
 
     free: how many transfers it said it can take. offered: our offers that it has not answered, and since when.
     sending: chunks on their way to it. under_way: offered and sending together, as bits. receiving: chunks on their way
-    from it. quiet_until: it left offers unanswered, so it gets none before this time, unless it is heard of; each time
-    in a row (`silences`) it is for longer.
+    from it. other_zone: the zone that it is in, where that is not ours. withheld: what it is not to be sent (zones.py).
+    quiet_until: it left offers unanswered, so it gets none before this time, unless it is heard of; each time in a row
+    (`silences`) it is for longer.
     """
 
     node: NodeId
@@ -20,6 +21,8 @@ class PeerRecord:
     want: int
     free: int
     urgent: int = 0
+    other_zone: str = ""
+    withheld: int = 0
     offered: dict[int, float] = field(default_factory=dict)
     sending: set[int] = field(default_factory=set)
     under_way: int = 0

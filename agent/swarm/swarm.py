@@ -27,7 +27,6 @@ what it reads. When to read it without a lease is fallback.py's.
 
 import random
 from collections.abc import Callable, Iterable
-from enum import Enum
 
 from agent.content.chunk_map import ChunkMap
 from agent.content.chunk_set import ChunkSet
@@ -35,6 +34,7 @@ from agent.content.digest import Digest
 from agent.swarm.actions import Action, Ban, Cancel, Forget, Reject, Request, Send, Tell
 from agent.swarm.arrivals import Arrivals
 from agent.swarm.bulletin import Bulletin, News
+from agent.swarm.chunk_state import ChunkState
 from agent.swarm.claim_book import ClaimBook
 from agent.swarm.peer_record import PeerRecord
 from agent.swarm.policy import SwarmPolicy
@@ -42,18 +42,11 @@ from agent.swarm.room_news import RoomNews
 from agent.swarm.slots import slots
 from agent.swarm.standstill import Standstill
 from agent.swarm.uploads import Uploads
+from agent.swarm.zones import Zones
 from agent.wire.node_id import NodeId
 from agent.wire.vouch import Notary, Vouch
 
 _BELIED = "vouched for a chunk that the registry belies"
-
-
-class ChunkState(Enum):
-    MISSING = "missing"
-    INCOMING = "incoming"
-    CHECKING = "checking"
-    READING = "reading"
-    HAVE = "have"
 
 
 class Swarm:
@@ -77,7 +70,7 @@ class Swarm:
         self._peers: dict[NodeId, PeerRecord] = {}
         self._senders: dict[int, NodeId] = {}
         self._unvouched = 0
-        self._take_only: set[NodeId] = set()
+        self._zones = Zones()
         self._belied = 0
         self._uploads = Uploads(chunks, policy, rng)
         _, self._slots = slots(policy, chunks)
@@ -137,27 +130,25 @@ class Swarm:
     # ---- neighbours come, go, and tell
 
     def on_interest(
-        self, node: NodeId, have: ChunkSet, want: ChunkSet, free: int, now: float
+        self, node: NodeId, have: ChunkSet, want: ChunkSet, free: int, now: float, other_zone: str = ""
     ) -> list[Action]:
-        """A neighbour takes part, or tells its state anew."""
+        """A neighbour takes part, or tells its state anew. other_zone: where it is, if not in our zone."""
         if self.claims.is_distrusted(node):
             return []
         peer = self._peers.get(node)
         if peer is None:
             peer = self._peers[node] = PeerRecord(node, 0, 0, 0)
+            self._zones.enter(peer, other_zone)
             self._bulletin.doubt(self._all)  # our INTEREST may have crossed with what we told since
         peer.on_heard()
         peer.have = have.bits & self._all
         peer.want = want.bits & self._all & ~peer.have
-        peer.free = 0 if node in self._take_only else free
+        peer.free = free
         return self._settle(now)
 
     def take_only(self, node: NodeId, only: bool) -> None:
-        """Whether to send nothing to this node of another zone, whatever it wants: its importer brings it that. (Where
-        that ends, what the node tells of its room next counts.)"""
-        (self._take_only.add if only else self._take_only.discard)(node)
-        if only and node in self._peers:
-            self._peers[node].free = 0
+        """Whether to send nothing to this node of another zone, whatever it wants: its importer brings it that."""
+        self._zones.take_only(node, only, self._peers.get(node))
 
     def on_leave(self, node: NodeId, now: float) -> list[Action]:
         """The neighbour left the swarm, or its link is gone: what it was sending is wanted again."""
@@ -190,7 +181,7 @@ class Swarm:
         if add:
             peer.have &= ~add
         peer.want = want = (want & ~(have | news.drop.bits) | add) & self._all
-        free = peer.free = 0 if node in self._take_only else news.free
+        free = peer.free = news.free
         peer.urgent = news.urgent.bits & self._all
         return self._serve(now) if free and self._uploads.has_room and want & self._have else []
 
@@ -273,6 +264,7 @@ class Swarm:
             self._senders[index] = sender
             if sender in self._peers:
                 self._peers[sender].chunks_received += 1
+                self._zones.on_brought(index, self._peers[sender].other_zone, self._peers.values())
         return actions + self._settle(now)
 
     def on_corrupt(self, node: NodeId, index: int, now: float) -> list[Action]:
@@ -495,6 +487,7 @@ class Swarm:
             return []
         self._have &= ~bits
         self._bulletin.forget(bits)
+        self._zones.forget(bits, self._peers.values())
         for index in ChunkSet(bits):
             self._senders.pop(index, None)
         return [*self._break_off(bits), Forget(ChunkSet(bits))]

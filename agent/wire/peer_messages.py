@@ -28,7 +28,7 @@ from agent.wire.shape import (
 )
 from agent.wire.vouch import SIGNATURE_BYTES, VOUCH, Vouch
 
-PROTOCOL_VERSION = 2  # 2: blobs of 16 to 256 MiB are cut into larger chunks
+PROTOCOL_VERSION = 3  # 3: INTEREST names the zone
 MAX_FRAME_BYTES = 192 * 1024  # an INTEREST with two full bitmaps, a WANT with four full lists
 MAX_SEGMENT_BYTES = 256 * 1024
 LENGTH_BYTES = 4
@@ -59,7 +59,8 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """I take part in this swarm. `have` and `want` are ChunkSets; `free` is how many transfers I can take now."""
+    """I take part in this swarm. `have` and `want` are ChunkSets; `free` is how many transfers I can take now; `zone`
+    is where I am."""
 
     channel: int
     digest: Digest
@@ -67,6 +68,7 @@ class Interest:
     have: bytes
     want: bytes
     free: int
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ _SLOTS = uint(1000)
 # The kind's number is the position; numbers are never reused.
 _SHAPES: tuple[tuple[type[Message], Shape[Any]], ...] = (
     (Hello, record(Hello, uint(1 << 16), text(100), NODE_ID, octets(NONCE_BYTES, exactly=NONCE_BYTES))),
-    (Interest, record(Interest, _CHANNEL, DIGEST, uint(), _BITMAP, _BITMAP, _SLOTS)),
+    (Interest, record(Interest, _CHANNEL, DIGEST, uint(), _BITMAP, _BITMAP, _SLOTS, text(200))),
     (Have, record(Have, _CHANNEL, _INDICES)),
     (Want, record(Want, _CHANNEL, _INDICES, _INDICES, _SLOTS, _INDICES, _INDICES)),
     (Offer, record(Offer, _CHANNEL, _INDEX, optional(VOUCH))),

@@ -6,8 +6,9 @@ that what is new is a step from every zone.
 
 One rule for what goes over the border: gateways give, and importers are given to. So an importer sends a gateway
 nothing (else every chunk came back), unless each of them is both, as the only node of a zone is: such nodes give and
-take, and since no offer of what is there or on its way is accepted, nothing comes twice. Zones fill and empty while a
-blob comes: whoever was told something that holds no more is told again.
+take, and since no offer of what is there or on its way is accepted, nothing comes twice. (Nor does anybody send a chunk
+back to the zone that it came from: agent/swarm/zones.py.) Zones fill and empty while a blob comes: whoever was told
+something that holds no more is told again.
 
 A zone cannot starve for good (as those did that another system cut off by zone): an importer that has got nothing for a
 while hands over to the next member of its zone, and who starves long may read the registry as everywhere.

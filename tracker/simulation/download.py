@@ -198,7 +198,9 @@ class Download:
         if not link.is_greeted_by(self):
             self.greet(link)
         if not known:
-            self.perform(self.swarm.on_interest(sender.node.id, have, want, free, self.node.clock.now))
+            other_zone = "" if sender.node.zone == self.node.zone else sender.node.zone
+            now = self.node.clock.now
+            self.perform(self.swarm.on_interest(sender.node.id, have, want, free, now, other_zone))
 
     def on_offer(self, link: Link, peer: NodeId, index: int, vouch: Vouch | None) -> None:
         if link.is_open:

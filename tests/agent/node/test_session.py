@@ -27,7 +27,7 @@ class Link:
 async def test_the_last_neighbour_that_leaves_starts_the_idle_time_and_the_swarm_is_as_large_as_it_was(
     mock_clock: MockClock,
 ) -> None:
-    session = SwarmSession(seed(), 1, 0, None, lambda *_: None, lambda _: None, Budget(1 << 20))
+    session = SwarmSession(seed(), 1, "", 0, None, lambda *_: None, lambda _: None, Budget(1 << 20))
     session.participants = 4000
     for node in (ANN, BOB):
         session.on_interest(cast(PeerLink, Link(node)), wire.Interest(1, session.digest, 800, b"", b"", 0))
@@ -38,3 +38,20 @@ async def test_the_last_neighbour_that_leaves_starts_the_idle_time_and_the_swarm
     session.on_leave(BOB)
     assert session.idle_since == began + 10
     assert session.participants == 4000
+
+
+async def test_a_neighbour_in_another_zone_is_known_as_such() -> None:
+    session = SwarmSession(seed(), 1, "city", 0, None, lambda *_: None, lambda _: None, Budget(1 << 20))
+    for node, zone in ((ANN, "city"), (BOB, "site")):
+        interest = wire.Interest(1, session.digest, 800, b"", b"", 0, zone)
+        session.on_interest(cast(PeerLink, Link(node)), interest)
+    assert {peer.node: peer.other_zone for peer in session.swarm.peers} == {ANN: "", BOB: "site"}
+
+
+async def test_a_neighbour_is_told_the_zone() -> None:
+    session = SwarmSession(seed(), 1, "city", 0, None, lambda *_: None, lambda _: None, Budget(1 << 20))
+    link = Link(ANN)
+    session.greet(cast(PeerLink, link))
+    (message,) = link.sent
+    assert isinstance(message, wire.Interest)
+    assert message.zone == "city"

@@ -9,8 +9,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from agent.content.chunk_map import ChunkMap
 from agent.content.chunk_set import ChunkSet
 from agent.swarm import actions as act
+from agent.swarm.chunk_state import ChunkState
 from agent.swarm.policy import SwarmPolicy
-from agent.swarm.swarm import ChunkState, Swarm
+from agent.swarm.swarm import Swarm
 from agent.wire.node_id import NodeId
 from agent.wire.vouch import Vouch
 from tests.agent.swarm.network import BLOB, PlainNotary, falsehood, node_id, truth

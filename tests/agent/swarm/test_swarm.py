@@ -10,8 +10,9 @@ import pytest
 from agent.content.chunk_map import ChunkMap
 from agent.content.chunk_set import ChunkSet
 from agent.swarm import actions as act
+from agent.swarm.chunk_state import ChunkState
 from agent.swarm.policy import SwarmPolicy
-from agent.swarm.swarm import ChunkState, Swarm
+from agent.swarm.swarm import Swarm
 from agent.wire.node_id import NodeId
 from agent.wire.vouch import Vouch
 from tests.agent.swarm.network import BLOB, PlainNotary, falsehood, node_id, truth
@@ -759,3 +760,35 @@ def test_who_only_gives_is_sent_nothing_and_taken_from() -> None:
     one.take_only(ANN, False)
     offers = only(one.on_want(ANN, ChunkSet.of([0]), ChunkSet(), 3, ChunkSet(), 0.3), act.Offer)
     assert [offer.index for offer in offers] == [0]
+
+
+def arrive(one: Swarm, node: NodeId, index: int) -> None:
+    one.claims.settle(index, truth(index))
+    one.on_offer(node, index, None, 0.1)
+    one.on_arrived(node, index)
+    one.on_verified(index, truth(index), node, 0.2)
+
+
+def test_what_came_from_another_zone_is_not_sent_back_there() -> None:
+    one = swarm(8)
+    one.on_interest(ANN, ChunkSet.of([0]), NONE, 0, 0.0, "site")
+    arrive(one, ANN, 0)
+    assert only(one.on_interest(BOB, NONE, ChunkSet.of([0]), 3, 0.3, "site"), act.Offer) == []
+    assert only(one.on_interest(CAT, NONE, ChunkSet.of([0]), 3, 0.3, "city"), act.Offer)
+
+
+def test_what_came_from_our_own_zone_is_sent_on_within_it() -> None:
+    one = swarm(8)
+    one.on_interest(ANN, ChunkSet.of([0]), NONE, 0, 0.0)
+    arrive(one, ANN, 0)
+    assert only(one.on_interest(BOB, NONE, ChunkSet.of([0]), 3, 0.3), act.Offer)
+
+
+def test_a_chunk_that_was_wrong_is_sent_to_the_zone_that_it_came_from_once_it_is_right() -> None:
+    one = swarm(1)
+    one.on_interest(ANN, ChunkSet.of([0]), NONE, 0, 0.0, "site")
+    arrive(one, ANN, 0)
+    one.on_mismatch(0.3)
+    one.on_reading(ChunkSet.of([0]), 0.4)
+    one.on_verified(0, truth(0), None, 0.5)
+    assert only(one.on_interest(BOB, NONE, ChunkSet.of([0]), 3, 0.6, "site"), act.Offer)

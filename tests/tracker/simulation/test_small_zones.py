@@ -36,11 +36,11 @@ def test_zones_of_one_node_read_the_registry_once(nodes: int, zones: int, most_o
 
 @pytest.mark.parametrize("alone_in", ["first", "second"])
 def test_a_zone_of_one_beside_a_larger_one(alone_in: str) -> None:
-    """The only node of its zone must give what it reads, and gives back what came from there, where it is quicker."""
+    """The only node of its zone gives what it reads, and does not give back what came from there."""
     report = rollout(5, 2, first_share=0.2 if alone_in == "first" else 0.8)
     assert report.stuck_nodes == 0
     assert report.registry_copies <= 1.05
-    assert report.cross_zone_ratio <= 1.4
+    assert report.cross_zone_ratio <= 1.02
     assert report.max_over_bound <= 1.6
 
 
