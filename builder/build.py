@@ -110,9 +110,8 @@ async def _build(
     granted = request.allow | ({HOST_NETWORK} if request.network == "host" else set())
     reporter = Reporter(view)
     async with _opened(around) as opened:
-        read = await read_definition(
-            request, opened.area, reporter, around.environment, around.store, opened.stack
-        )
+        work = opened.area.root / "contexts"
+        read = await read_definition(request, work, reporter, around.environment, around.store, opened.stack)
         on_dockerfile(read.dockerfile)
         source = ImageSource(around.store, around.pull, always_pull=request.pull)
         shop = _workshop(request, around, read, opened, reporter)
@@ -140,25 +139,6 @@ async def _build(
         time.monotonic() - began,
         tuple(dict.fromkeys(warning for plan in plans for warning in plan.warnings)),
     )
-
-
-async def check(
-    request: BuildRequest,
-    around: Surroundings,
-    view: View,
-    on_dockerfile: Callable[[Dockerfile], None] = lambda _: None,
-) -> tuple[Dockerfile, tuple[Warning, ...]]:
-    """`--check`: read and plan, build nothing. Raises ShoalError."""
-    reporter = Reporter(view)
-    async with _opened(around) as opened:
-        read = await read_definition(
-            request, opened.area, reporter, around.environment, around.store, opened.stack
-        )
-        on_dockerfile(read.dockerfile)
-        source = ImageSource(around.store, around.pull, always_pull=request.pull)
-        platform = (request.platforms or (this_machine(),))[0]
-        plan = await plan_build(request, read, platform, source, reporter)
-        return read.dockerfile, plan.warnings
 
 
 # --- the parts ------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import trio
 
 from agent.commands.announcing import announce
 from agent.commands.exit_codes import FAILURE, exit_code_of
-from agent.commands.local_store import local_store
+from agent.commands.local_store import local_store, store_at_hand, told_failures
 from agent.commands.running import config_flag, load, run_async
 from agent.commands.sectioned_command import SectionedCommand
 from agent.content.errors import InputError, ShoalError
@@ -25,7 +25,7 @@ from agent.content.reference import Reference
 from agent.settings.flags import settings_flags
 from agent.settings.settings import Settings
 from agent.store.store import Store
-from builder.dockerfile.instructions import Dockerfile, Warning
+from builder.dockerfile.instructions import Dockerfile
 from builder.progress.events import View
 from builder.request import (
     BuildRequest,
@@ -136,6 +136,9 @@ def build(config_file: Path | None, **flags: Any) -> None:
     """
     wanted = _Flags(**{name: flags.pop(name) for name in _Flags.__dataclass_fields__})
     settings = load(config_file, flags, logs=False)
+    if wanted.check:
+        with told_failures(), store_at_hand(settings) as known:
+            run_async(_check, known, wanted)
     with local_store(settings, create=True) as store:
         request = wanted.request()
         outcome = run_async(_build, settings, store, wanted, request)
@@ -207,26 +210,35 @@ class _Flags:
         )
 
 
+async def _check(store: Store | None, flags: _Flags) -> NoReturn:
+    """Raises ShoalError."""
+    from builder.check import check
+    from builder.execution.told_warnings import check_fields, of_check
+
+    with _view(flags) as view:
+        dockerfile, warnings = await check(flags.request(), store, os.environ, view)
+    if flags.as_json:
+        click.echo(json.dumps(check_fields(warnings, dockerfile)))
+    else:
+        click.echo(of_check(warnings, dockerfile))
+    sys.exit(FAILURE if warnings else 0)
+
+
 async def _build(settings: Settings, store: Store, flags: _Flags, request: BuildRequest) -> "BuildOutcome":
-    """Exits where a step fails, or a check finds something. Raises ShoalError."""
+    """Exits where a step fails. Raises ShoalError."""
     from builder.build import build as carry_out  # the engine, which --help needs not
-    from builder.build import check
     from builder.execution.step_failure import StepFailed
 
     read: list[Dockerfile] = []
     outcome: BuildOutcome | None = None
     failure: ShoalError | None = None
-    checked: list[tuple[Dockerfile, Sequence[Warning]]] = []
 
     async def work() -> None:
         nonlocal outcome, failure
         async with _surroundings(settings, store) as around:
             with _view(flags) as view:
                 try:
-                    if flags.check:
-                        checked.append(await check(request, around, view, read.append))
-                    else:
-                        outcome = await carry_out(request, around, view, read.append)
+                    outcome = await carry_out(request, around, view, read.append)
                 except ShoalError as error:
                     failure = error
 
@@ -234,8 +246,6 @@ async def _build(settings: Settings, store: Store, flags: _Flags, request: Build
         trio.open_nursery() as nursery
     ):  # Ctrl-C comes to the main task, which cancels this one, threads too
         nursery.start_soon(work)
-    if checked:
-        _end_check(*checked[0], as_json=flags.as_json)
     if isinstance(failure, StepFailed):
         _end_failed(failure, read)
     if failure is not None:
@@ -250,13 +260,6 @@ async def _build(settings: Settings, store: Store, flags: _Flags, request: Build
         )
         click.echo(told, err=True)
     return outcome
-
-
-def _end_check(dockerfile: Dockerfile, warnings: Sequence[Warning], *, as_json: bool) -> NoReturn:
-    from builder.execution.told_warnings import check_fields, of_check
-
-    click.echo(json.dumps(check_fields(warnings, dockerfile)) if as_json else of_check(warnings, dockerfile))
-    sys.exit(FAILURE if warnings else 0)
 
 
 def _end_failed(failure: "StepFailed", read: Sequence[Dockerfile]) -> NoReturn:

@@ -6,14 +6,14 @@ code, as everywhere.
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import click
 
 from agent.commands.exit_codes import INTERRUPTED
 from agent.commands.running import confess, fail
-from agent.content.errors import NotFound, ShoalError
+from agent.content.errors import DiskError, NotFound, ShoalError
 from agent.node.store_limits import store_limits
 from agent.settings.settings import Settings
 from agent.store.disk_errors import disk_errors
@@ -31,6 +31,18 @@ def local_store(settings: Settings, *, create: bool = False) -> Iterator[Store]:
             raise NotFound(f"there are no images yet: {root} is not there")
         with Store(root, store_limits(settings)) as store:
             yield store
+
+
+@contextmanager
+def store_at_hand(settings: Settings) -> Iterator[Store | None]:
+    """For a command that does without, too: None where there is none that this user can open."""
+    root = store_root(settings)
+    with ExitStack() as opened:
+        store = None
+        with suppress(DiskError), disk_errors("look for a store", root):
+            if (root / "oci-layout").exists():
+                store = opened.enter_context(Store(root, store_limits(settings)))
+        yield store
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """`Definition`: what is to be built, as it was read: the Dockerfile, and the contexts that it takes files from."""
 
+import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import trio
 
@@ -11,13 +13,12 @@ from agent.content.reference import Reference
 from agent.store.store import Store
 from builder.dockerfile.instructions import Dockerfile
 from builder.dockerfile.parser import parse_dockerfile
-from builder.execution.work_area import WorkArea
 from builder.plan.options import ImageContext, NamedContext
 from builder.plan.steps import ContextSource
 from builder.progress.events import Reporter
 from builder.request import BuildRequest
 from builder.sources.context import BuildContext, ContextRequest, open_context, open_named_context
-from builder.sources.layout import TRANSPORT, borrow_layout
+from builder.sources.layout import TRANSPORT, borrow_layout, parse_layout
 
 _IMAGE = "docker-image://"
 
@@ -33,15 +34,17 @@ class Definition:
 
 async def read_definition(
     request: BuildRequest,
-    area: WorkArea,
+    work: Path,
     reporter: Reporter,
     environment: Mapping[str, str],
-    store: Store,
+    store: Store | None,
     stack: ExitStack,
 ) -> Definition:
-    """stack: what is taken into the store for this build leaves it with the stack. Raises InputError, with the place in
-    the Dockerfile, SourceError, ContentError, DiskError."""
-    wanted = ContextRequest(request.context, request.file, area.directory("contexts"), dict(environment))
+    """work: of ContextRequest. stack: what is taken into the store for this build leaves it with the stack. store None:
+    for a check, which takes nothing, and which anybody may do. Raises InputError, with the place in the Dockerfile,
+    SourceError, ContentError, DiskError."""
+    owner = (os.getuid(), os.getgid()) if store is None else None
+    wanted = ContextRequest(request.context, request.file, work, dict(environment), owner=owner)
     contexts: dict[str | None, BuildContext] = {}
     named: dict[str, NamedContext] = {}
     with reporter.running("[internal] load build definition and context"):
@@ -59,7 +62,7 @@ async def read_definition(
 
 
 async def _named_context(
-    where: str, wanted: ContextRequest, store: Store, stack: ExitStack
+    where: str, wanted: ContextRequest, store: Store | None, stack: ExitStack
 ) -> BuildContext | ImageContext:
     if where.startswith(_IMAGE):
         image = where.removeprefix(_IMAGE)
@@ -67,5 +70,8 @@ async def _named_context(
         return ImageContext(image)
     if where.startswith(TRANSPORT):
         layout = where.removeprefix(TRANSPORT)
+        if store is None:
+            parse_layout(layout)
+            return ImageContext("oci-layout")
         return ImageContext(await trio.to_thread.run_sync(borrow_layout, layout, store, stack))
     return await open_named_context(where, wanted)

@@ -31,7 +31,15 @@ async def plan_build(
     request: BuildRequest, read: Definition, platform: Platform, source: ImageSource, reporter: Reporter
 ) -> Plan:
     """Raises ShoalError."""
-    options = PlanOptions(
+    options = plan_options(request, read, platform)
+    images: dict[ImageRequest, BaseImage] = {}
+    while isinstance(plan := make_plan(read.dockerfile, options, images), Wanted):
+        images.update(await _find_images(plan.requests, read.dockerfile, source, reporter))
+    return plan
+
+
+def plan_options(request: BuildRequest, read: Definition, platform: Platform) -> PlanOptions:
+    return PlanOptions(
         platform=platform,
         build_platform=this_machine(),
         target=request.target,
@@ -48,10 +56,6 @@ async def plan_build(
         ignore=read.contexts[None].ignore,
         context_epoch=read.contexts[None].modified_at,
     )
-    images: dict[ImageRequest, BaseImage] = {}
-    while isinstance(plan := make_plan(read.dockerfile, options, images), Wanted):
-        images.update(await _find_images(plan.requests, read.dockerfile, source, reporter))
-    return plan
 
 
 def check_grants(plan: Plan, granted: Collection[str]) -> None:

@@ -33,7 +33,8 @@ class PlannedHistory:
 
 @dataclass(slots=True)
 class ImageDraft:
-    """`runtime`: the `config` object. `base_history` and `base_layers`: of the image below, () where it is scratch."""
+    """`runtime`: the `config` object. `base_history` and `base_layers`: of the image below, () where it is scratch.
+    is_known: the image below is."""
 
     platform: Platform
     runtime: dict[str, Any]
@@ -42,6 +43,7 @@ class ImageDraft:
     base_layers: Chain = ()
     platform_details: dict[str, Any] = field(default_factory=dict)
     history: list[PlannedHistory] = field(default_factory=list)
+    is_known: bool = True
 
     @classmethod
     def empty(cls, platform: Platform) -> "ImageDraft":
@@ -55,7 +57,9 @@ class ImageDraft:
         }
         runtime["Env"] = [text for text in runtime.get("Env", []) if isinstance(text, str)]
         details = {key: config.raw[key] for key in _PLATFORM_KEYS if config.raw.get(key)}
-        return cls(config.platform, runtime, config.author, config.history, base.layers, details)
+        draft = cls(config.platform, runtime, config.author, config.history, base.layers, details)
+        draft.is_known = base.is_known
+        return draft
 
     def child(self) -> "ImageDraft":
         """What a stage that begins with this one has: all but its triggers, which have fired."""

@@ -23,13 +23,21 @@ class ImageRequest:
 
 @dataclass(frozen=True, slots=True)
 class BaseImage:
-    """`name`: as it is shown and recorded; `digest`: of the manifest, None where it has none."""
+    """`name`: as it is shown and recorded; `digest`: of the manifest, None where it has none. is_known: somebody has
+    looked at it, and its config is not merely what any image may have."""
 
     name: str
     platform: Platform
     config: ImageConfig
     layers: Chain
     digest: Digest | None = None
+    is_known: bool = True
+
+
+def unknown_image(request: ImageRequest) -> BaseImage:
+    """For a check, which gets no image: nothing is said of what an image may well have, such as variables."""
+    config = ImageConfig(request.platform, (), (), None, "", {}, {})
+    return BaseImage(request.name, request.platform, config, (), is_known=False)
 
 
 Images = Mapping[ImageRequest, BaseImage]
@@ -54,6 +62,7 @@ class PlanOptions:
     contexts: by name, as the user gave it. platform_given: somebody asked for it, so the image says so even where its
     base is another one's. many_platforms: titles tell which. build_args: proxies among them. hosts: name and address.
     ignore: of the main context, for warnings. context_epoch: seconds, of its last change, where something tells.
+    every_stage: where no target is named, also those that it does not reach, for warnings.
     """
 
     platform: Platform
@@ -71,6 +80,7 @@ class PlanOptions:
     many_platforms: bool = False
     ignore: IgnorePatterns = field(default_factory=IgnorePatterns)
     context_epoch: int | None = None
+    every_stage: bool = False
 
     def context(self, name: str) -> NamedContext | None:
         """BuildKit's dockerui/namedcontext.go: names are compared as familiar ones, without `:latest`."""

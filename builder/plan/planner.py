@@ -47,7 +47,7 @@ def make_plan(dockerfile: Dockerfile, options: PlanOptions, images: Images) -> P
     graph = StageGraph(dockerfile, options, scope)
     target = graph.target()
     reach = _Reach(graph, images)
-    _reach(reach, dockerfile, target)
+    _reach(reach, dockerfile, graph.nodes if options.every_stage and options.target is None else [target])
     if reach.missing:
         return Wanted(reach.missing)
     if options.epoch is None and options.epoch_of_images:
@@ -78,8 +78,8 @@ def _epoch_of(images: Iterable[BaseImage]) -> int:
     return int(max((time for time in times if time is not None), default=0.0))
 
 
-def _reach(reach: _Reach, dockerfile: Dockerfile, target: Node) -> None:
-    open_nodes = [target]
+def _reach(reach: _Reach, dockerfile: Dockerfile, targets: Iterable[Node]) -> None:
+    open_nodes = list(targets)
     while open_nodes:
         node = open_nodes.pop()
         if node.position in reach.triggers:
@@ -115,13 +115,14 @@ def _go_through(plan: PlanWork, node: Node, triggers: tuple[Instruction, ...]) -
     work = begin_stage(plan, node, _count_of_steps(node, own, triggers))
     plan.stages[node.position] = work
     for number, instruction in enumerate((*triggers, *own)):
-        work.fired = number < len(triggers)
+        work.fired, work.unsure = number < len(triggers), False
         try:
             _carry_out(work, instruction)
         except DockerfileError:
             raise
         except InputError as error:
-            raise error_at(plan.dockerfile, instruction.place, str(error)) from None
+            if not work.unsure:
+                raise error_at(plan.dockerfile, instruction.place, str(error)) from None
 
 
 def _count_of_steps(node: Node, own: Sequence[Instruction], triggers: Sequence[Instruction]) -> int:

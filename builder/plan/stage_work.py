@@ -42,6 +42,7 @@ class StageWork:
     """arguments: the ARGs so far, None where one has no value. top: the step whose files the stage has now.
 
     index, total: of the titles. fired: the instruction is a trigger. command_set: by a CMD of this stage.
+    unsure: the instruction has a variable that an image which nobody has looked at may have.
     """
 
     plan: PlanWork
@@ -54,6 +55,7 @@ class StageWork:
     index: int = 0
     fired: bool = False
     command_set: bool = False
+    unsure: bool = False
 
     def word(self, word: str, place: Place) -> str:
         """Expanded. Raises InputError."""
@@ -136,11 +138,16 @@ class StageWork:
     def _check_variables(self, word: str, place: Place) -> None:
         if "$" not in word:
             return
+        self.unsure = not self.image.is_known
         for name in sorted(variables_in(word, self.plan.dockerfile.escape)):
             if name in self.environment or name in self.arguments:
                 continue
-            hint = did_you_mean(name, self.environment) if self.environment else ""
+            theirs = () if self.image.is_known else ("PATH",)  # $GOPATH of Go's image is no mistake for it
+            near_names = [one for one in self.environment if one not in theirs]
+            hint = did_you_mean(name, near_names) if near_names else ""
             near = f" ({hint.replace('mean ', 'mean $')})" if hint.startswith("did you mean") else ""
+            if not near and not self.image.is_known:
+                continue
             self.plan.warn("UndefinedVar", f"Usage of undefined variable '${name}'{near}", place)
 
 

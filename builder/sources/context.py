@@ -57,8 +57,8 @@ def _standard_input() -> BinaryIO:
 class ContextRequest:
     """where: a directory, `-`, a git or http(s) URL. file: of the Dockerfile, `-` standard input, None the usual name.
 
-    work: an empty directory of this build, for what must be fetched or unpacked. stdin: unbuffered, since a thread may
-    still wait in it when the process ends.
+    work: a directory of this build, made where something must be fetched or unpacked. stdin: unbuffered, since a thread
+    may still wait in it when the process ends. owner: of what is unpacked, None for what the tar says, which root can.
     """
 
     where: str
@@ -66,6 +66,7 @@ class ContextRequest:
     work: Path
     environment: dict[str, str]
     stdin: BinaryIO = field(default_factory=_standard_input)
+    owner: tuple[int, int] | None = None
 
 
 async def open_context(request: ContextRequest) -> BuildContext:
@@ -107,7 +108,7 @@ def _read_standard_input(request: ContextRequest) -> BuildContext:
     head = _up_to(512, request.stdin)
     if _looks_like_tar(head):
         root = _empty(request.work)
-        unpack_archive(_reader(head, request.stdin), root)
+        unpack_archive(_reader(head, request.stdin), root, owner=request.owner)
         return _with_dockerfile(root, request)
     if request.file is not None:
         raise InputError("the context on standard input is no tar: -f names a file in it")
@@ -162,7 +163,7 @@ def _downloaded_root(file: Path, request: ContextRequest) -> Path | bytes:
         if not _looks_like_tar(head):
             return _dockerfile(opened, head)
         root = _empty(request.work)
-        unpack_archive(_reader(head, opened), root)
+        unpack_archive(_reader(head, opened), root, owner=request.owner)
     file.unlink()
     return root
 
@@ -230,6 +231,7 @@ def _read(path: Path, limit_bytes: int) -> bytes:
 def _empty(work: Path) -> Path:
     """A new directory in `work`."""
     with disk_errors("make a directory", work):
+        work.mkdir(mode=0o700, exist_ok=True)
         for number in range(1_000_000):
             path = work / f"context{number}"
             try:

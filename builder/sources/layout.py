@@ -16,16 +16,22 @@ TRANSPORT = "oci-layout://"
 def borrow_layout(where: str, store: Store, stack: ExitStack) -> str:
     """where: `DIRECTORY[:NAME][@DIGEST]`. What the image can be found by. Raises InputError, NotFound, ContentError,
     DiskError."""
-    path, at, digest = where.partition("@")
-    directory, _, name = path.partition(":")
+    directory, name = parse_layout(where)
+    _, at, digest = where.partition("@")
+    image = stack.enter_context(borrowed(store, open_layout(directory, name), "", _stop))
+    if at and Digest.parse(digest) != image.root.digest:
+        raise InputError(f"the image there is {image.root.digest}")
+    return f"oci-layout@{image.root.digest}"
+
+
+def parse_layout(where: str) -> tuple[Path, str]:
+    """The directory, which is there, and the name. Raises InputError."""
+    directory, _, name = where.partition("@")[0].partition(":")
     if not directory:
         raise InputError(f"expected {TRANSPORT}DIRECTORY[:NAME][@DIGEST]")
     if not Path(directory).is_dir():
         raise InputError(f"there is no directory {directory}")
-    image = stack.enter_context(borrowed(store, open_layout(Path(directory), name), "", _stop))
-    if at and Digest.parse(digest) != image.root.digest:
-        raise InputError(f"the image there is {image.root.digest}")
-    return f"oci-layout@{image.root.digest}"
+    return Path(directory), name
 
 
 def _stop(_read_bytes: int) -> None:

@@ -18,7 +18,7 @@ from agent.images.names import given_name
 from agent.node.pull_progress import OnProgress, PullProgress
 from agent.store.store import Store
 from agent.wire.vouch import NodeKey
-from builder.build import Surroundings, build, check
+from builder.build import Surroundings, build
 from builder.cache.cluster import Trust
 from builder.execution.step_failure import StepFailed
 from builder.progress.events import Ended, Event
@@ -226,19 +226,6 @@ def read_member(tar: tarfile.TarFile, name: str) -> bytes:
     file = tar.extractfile(name)
     assert file is not None
     return file.read()
-
-
-async def test_a_check_plans_and_makes_nothing(tmp_path: Path, store: Store) -> None:
-    put_image(store, "base:1")
-    (tmp_path / "Dockerfile").write_text("from base:1\nLABEL a=b\nRUN true\n")
-    _, warnings = await check(BuildRequest(str(tmp_path)), surroundings(store, tmp_path), Told())
-    assert [one.rule for one in warnings] == ["ConsistentInstructionCasing"]
-    (tmp_path / ".dockerignore").write_text("left-out\n")
-    dockerfile = "FROM base:1\nCOPY left-out* /x\nCOPY ./left-out /x\nCOPY --from=base:1 left-out /x\n"
-    (tmp_path / "Dockerfile").write_text(dockerfile)
-    _, warnings = await check(BuildRequest(str(tmp_path)), surroundings(store, tmp_path), Told())
-    assert [(one.rule, one.place.line) for one in warnings] == [("CopyIgnoredFile", 3)]
-    assert list((tmp_path / "data/build/snapshots/chains").iterdir()) == []
 
 
 async def test_no_file_stays_open_however_many_builds_a_program_does(tmp_path: Path, store: Store) -> None:
