@@ -1,8 +1,4 @@
-"""`build`: a Dockerfile to an image in the store, or to files. The interface for programs; `shoal build` is one.
-
-    with Store(root) as store, PlainView(print) as view:
-        around = Surroundings(settings, store, pull)
-        outcome = await build(BuildRequest(context=".", tags=("team/app:1",)), around, view)
+"""`build`: a Dockerfile to an image in the store, or to files, in given surroundings; programs begin in builder.py.
 
 Every mistake and failure is a ShoalError: DockerfileError with the place, StepFailed with a command's last output.
 """
@@ -69,7 +65,8 @@ class Surroundings:
 @dataclass(frozen=True, slots=True)
 class BuildOutcome:
     """descriptor: of the manifest, or of the index of several platforms, where it went into the store; images: one a
-    platform. steps: that were looked at, and how many of them were known."""
+    platform. steps: that were looked at, and how many of them were known. untold: why the cluster does not know of the
+    names yet, "" where it does or need not."""
 
     images: tuple[BuiltImage, ...]
     descriptor: Descriptor | None
@@ -78,6 +75,7 @@ class BuildOutcome:
     cached: int
     seconds: float
     warnings: tuple[Warning, ...] = ()
+    untold: str = ""
 
     @property
     def root(self) -> Digest | None:

@@ -4,8 +4,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import trio
 
-from agent.commands.announcing import announce
+from agent.commands.announcing import tell_untold
 from agent.commands.exit_codes import FAILURE, exit_code_of
-from agent.commands.local_store import local_store, store_at_hand, told_failures
+from agent.commands.local_store import store_at_hand, told_failures
 from agent.commands.running import config_flag, load, run_async
 from agent.commands.sectioned_command import SectionedCommand
 from agent.content.errors import InputError, ShoalError
 from agent.content.platform import Platform
 from agent.content.redaction import redact
-from agent.content.reference import Reference
 from agent.settings.flags import settings_flags
 from agent.settings.settings import Settings
 from agent.store.store import Store
@@ -38,7 +37,7 @@ from builder.request import (
 )
 
 if TYPE_CHECKING:
-    from builder.build import BuildOutcome, Surroundings
+    from builder.build import BuildOutcome
     from builder.execution.step_failure import StepFailed
 
 # The name of a file is no field, whatever it is called: `"/token": not found`, `/etc/passwd: it is a file`.
@@ -139,11 +138,10 @@ def build(config_file: Path | None, **flags: Any) -> None:
     if wanted.check:
         with told_failures(), store_at_hand(settings) as known:
             run_async(_check, known, wanted)
-    with local_store(settings, create=True) as store:
+    with told_failures():
         request = wanted.request()
-        outcome = run_async(_build, settings, store, wanted, request)
-        if outcome.root is not None:
-            announce(settings, store)
+        outcome = run_async(_build, settings, wanted, request)
+        tell_untold(outcome.untold)
         _tell_outcome(wanted, outcome)
 
 
@@ -224,9 +222,9 @@ async def _check(store: Store | None, flags: _Flags) -> NoReturn:
     sys.exit(FAILURE if warnings else 0)
 
 
-async def _build(settings: Settings, store: Store, flags: _Flags, request: BuildRequest) -> "BuildOutcome":
+async def _build(settings: Settings, flags: _Flags, request: BuildRequest) -> "BuildOutcome":
     """Exits where a step fails. Raises ShoalError."""
-    from builder.build import build as carry_out  # the engine, which --help needs not
+    from builder.builder import open_builder  # the engine, which --help needs not
     from builder.execution.step_failure import StepFailed
 
     read: list[Dockerfile] = []
@@ -235,12 +233,12 @@ async def _build(settings: Settings, store: Store, flags: _Flags, request: Build
 
     async def work() -> None:
         nonlocal outcome, failure
-        async with _surroundings(settings, store) as around:
-            with _view(flags) as view:
-                try:
-                    outcome = await carry_out(request, around, view, read.append)
-                except ShoalError as error:
-                    failure = error
+        try:
+            async with open_builder(settings) as builder:
+                with _view(flags) as view:
+                    outcome = await builder.build(request, view, read.append)
+        except ShoalError as error:
+            failure = error
 
     async with (
         trio.open_nursery() as nursery
@@ -342,25 +340,3 @@ def _view(flags: _Flags) -> AbstractContextManager[View]:
         case "quiet":
             return PlainView(lambda _: None)
     return PlainView(lambda line: click.echo(line, err=True))
-
-
-@asynccontextmanager
-async def _surroundings(settings: Settings, store: Store) -> AsyncIterator["Surroundings"]:
-    """With the agent that runs here, where one does."""
-    from agent.commands.pull import pull_image
-    from builder.build import Surroundings
-
-    async def pull(reference: Reference, platform: Platform) -> None:
-        await pull_image(settings, reference, platform, lambda _: None)
-
-    if not settings.build.share_cache or not settings.admin.socket.is_socket():
-        yield Surroundings(settings, store, pull)
-        return
-    from agent.commands.agent_client import open_agent_client
-    from agent.node.identity import load_node_key
-    from builder.cache.cluster import Trust
-
-    key = load_node_key(settings.node.data_dir, settings.security.cluster)
-    trust = Trust(key, settings.security.cluster, settings.build.trusted_builders)
-    async with open_agent_client(settings.admin.socket) as agent:
-        yield Surroundings(settings, store, pull, (agent, trust))

@@ -65,6 +65,14 @@ class View(Protocol):
     def show(self, event: Event) -> None: ...
 
 
+class _Unseen:
+    def show(self, event: Event) -> None:
+        pass
+
+
+UNSEEN: View = _Unseen()
+
+
 class Reporter:
     """Makes the events. Called in the main thread alone."""
 

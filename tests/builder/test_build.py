@@ -14,18 +14,16 @@ from agent.content.digest import Digest
 from agent.content.errors import InputError, NotFound
 from agent.content.platform import Platform
 from agent.content.reference import BUILD_CACHE, Reference
-from agent.images.names import given_name
 from agent.node.pull_progress import OnProgress, PullProgress
 from agent.store.store import Store
 from agent.wire.vouch import NodeKey
-from builder.build import Surroundings, build
+from builder.build import build
 from builder.cache.cluster import Trust
 from builder.execution.step_failure import StepFailed
 from builder.progress.events import Ended, Event
 from builder.progress.events import Output as Shown
-from builder.progress.plain import PlainView
 from builder.request import BuildRequest, Output
-from tests.builder.building import AMD64, Told, build_in, nothing_to_pull, put_image, surroundings
+from tests.builder.building import AMD64, Told, build_in, put_image, surroundings
 
 ARM64 = Platform("linux", "arm64")
 
@@ -34,19 +32,6 @@ ARM64 = Platform("linux", "arm64")
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store(tmp_path / "store") as opened:
         yield opened
-
-
-async def test_the_example_of_the_docstring_works_as_it_is_written(tmp_path: Path, store: Store) -> None:
-    put_image(store, "base:1")
-    (tmp_path / "Dockerfile").write_text("FROM base:1\nLABEL a=b\n")
-    lines: list[str] = []
-    with PlainView(lines.append) as view:
-        around = Surroundings(surroundings(store, tmp_path).settings, store, nothing_to_pull)
-        outcome = await build(BuildRequest(context=str(tmp_path), tags=("team/app:1",)), around, view)
-    tag = store.find_tag(given_name("team/app:1").repository, "1")
-    assert tag is not None
-    assert tag.descriptor.digest == outcome.root
-    assert "#2 [internal] load metadata for base:1" in lines
 
 
 async def test_a_missing_file_is_told_with_its_line(tmp_path: Path, store: Store) -> None:
