@@ -5,7 +5,7 @@ Every mistake and failure is a ShoalError: DockerfileError with the place, StepF
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,36 +14,34 @@ import trio
 
 from agent.content.digest import Digest
 from agent.content.document import Descriptor
-from agent.content.errors import DiskError, InputError, ShoalError
-from agent.content.reference import Reference
-from agent.images.names import given_name
+from agent.content.errors import DiskError, ShoalError
 from agent.settings.settings import Settings
 from agent.store.store import Store
 from builder.cache.cluster import Cluster, ClusterCache, Trust
 from builder.cache.local import LocalCache
 from builder.dockerfile.instructions import Dockerfile, Warning
 from builder.execution.definition import Definition, read_definition
+from builder.execution.exports import Exports
 from builder.execution.full_disk import with_help
 from builder.execution.images import (
     BuiltImage,
     are_here,
     blobs_of,
     made_image,
-    name_images,
     put_documents,
 )
-from builder.execution.outputs import check_output, squash, write_output
+from builder.execution.outputs import squash
 from builder.execution.planning import HOST_NETWORK, INSECURE, check_grants, plan_build, this_machine
 from builder.execution.solver import Solved, Solver
 from builder.execution.tidying import tidy
 from builder.execution.work_area import WorkArea, open_work_area
 from builder.execution.workshop import Workshop
 from builder.layers.content_digests import ContentDigests
-from builder.layers.recipes import recipe_for
+from builder.layers.recipes import Recipe, recipe_for
 from builder.layers.snapshots import Snapshots
 from builder.plan.plan import Plan
 from builder.progress.events import Reporter, View
-from builder.request import BuildRequest, Output
+from builder.request import BuildRequest
 from builder.sources.images import ImageSource, Pull
 
 
@@ -104,7 +102,7 @@ async def _build(
     request: BuildRequest, around: Surroundings, view: View, on_dockerfile: Callable[[Dockerfile], None]
 ) -> BuildOutcome:
     began = time.monotonic()
-    names = _names(request, around)
+    exports = Exports(request, around.settings)
     granted = request.allow | ({HOST_NETWORK} if request.network == "host" else set())
     reporter = Reporter(view)
     async with _opened(around) as opened:
@@ -112,7 +110,7 @@ async def _build(
         read = await read_definition(request, work, reporter, around.environment, around.store, opened.stack)
         on_dockerfile(read.dockerfile)
         source = ImageSource(around.store, around.pull, always_pull=request.pull)
-        shop = _workshop(request, around, read, opened, reporter)
+        shop = _workshop(request, around, read, opened, reporter, exports.recipe)
         found: list[tuple[BuiltImage, Solved]] = []
         plans = []
         for platform in dict.fromkeys(request.platforms or (this_machine(),)):
@@ -125,7 +123,7 @@ async def _build(
                 image = await _image(request, around.store, plan, solved, shop)
                 hold(blobs_of(image))
                 found.append((image, solved))
-            descriptor = await _put_out(around, [image for image, _ in found], names, reporter)
+            descriptor = await exports.put(around.store, [image for image, _ in found], reporter, hold)
         if any(solved.cached < solved.steps for _, solved in found):
             await _tidy(around, opened)
     return BuildOutcome(
@@ -174,7 +172,12 @@ async def _tidy(around: Surroundings, opened: _Opened) -> None:
 
 
 def _workshop(
-    request: BuildRequest, around: Surroundings, read: Definition, opened: _Opened, reporter: Reporter
+    request: BuildRequest,
+    around: Surroundings,
+    read: Definition,
+    opened: _Opened,
+    reporter: Reporter,
+    recipe: Recipe,
 ) -> Workshop:
     cluster = None
     if around.cluster is not None and not request.keep_times:
@@ -189,7 +192,7 @@ def _workshop(
         area=opened.area,
         mounts=around.home / "mounts",
         reporter=reporter,
-        recipe=recipe_for(request.compression),
+        recipe=recipe,
         quick=recipe_for("zstd", 1),
         salt="real times" if request.keep_times else "",
         secrets=request.secrets,
@@ -209,44 +212,3 @@ async def _image(
     if not are_here(store, documents):
         await trio.to_thread.run_sync(put_documents, store, documents)
     return image
-
-
-async def _put_out(
-    around: Surroundings,
-    images: Sequence[BuiltImage],
-    names: Mapping[Output, Sequence[Reference]],
-    reporter: Reporter,
-) -> Descriptor | None:
-    """What went into the store, if anything."""
-    descriptor = None
-    for output, named in names.items():
-        with reporter.running(_title(output)) as task:
-            if output.kind == "store":
-                descriptor = await trio.to_thread.run_sync(
-                    name_images, around.store, images, named, time.time()
-                )
-                for name in named:
-                    reporter.status(task, f"naming to {name}: done")
-            else:
-                await trio.to_thread.run_sync(write_output, around.store, images, named, output)
-    return descriptor
-
-
-def _names(request: BuildRequest, around: Surroundings) -> dict[Output, list[Reference]]:
-    """Of each output. Raises InputError before anything is done, not at the end of a long build."""
-    if "" in request.tags:
-        raise InputError("--tag is empty: expected NAME[:TAG]")
-    archives = [one for one in request.outputs if one.kind != "store"]
-    for output in archives:
-        check_output(output, several=len(request.platforms) > 1)
-    if sum(one.destination == "-" for one in archives) > 1:
-        raise InputError("--output: standard output can take one of them")
-    upstreams = around.settings.upstream_registries
-    return {
-        output: [given_name(name, upstreams) for name in (*request.tags, *output.name.split(",")) if name]
-        for output in request.outputs
-    }
-
-
-def _title(output: Output) -> str:
-    return "exporting to the store" if output.kind == "store" else f"exporting to {output.kind}"

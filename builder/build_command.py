@@ -25,12 +25,11 @@ from agent.settings.flags import settings_flags
 from agent.settings.settings import Settings
 from agent.store.store import Store
 from builder.dockerfile.instructions import Dockerfile
+from builder.output import Output, parse_output
 from builder.progress.events import View
 from builder.request import (
     BuildRequest,
-    Output,
     parse_hosts,
-    parse_output,
     parse_pairs,
     parse_secrets,
     parse_ssh,
@@ -96,7 +95,8 @@ _GRANTS = ("network.host", "security.insecure")
 @click.option("--pull", is_flag=True, help="Ask for newer base images, even where they are here.")
 @click.option(
     "--output", "-o", "outputs", multiple=True, metavar="OUTPUT",
-    help="type=image, oci, docker, tar or local, with dest=PATH. [default: type=image, the store]",
+    help="type=image, oci, docker, tar, local or cacheonly, with dest=PATH, compression=zstd, push=true and so on. "
+    "[default: type=image, the store]",
 )  # fmt: skip
 @click.option("--squash", is_flag=True, help="One layer for all that the build adds.")
 @click.option(
@@ -142,7 +142,7 @@ def build(config_file: Path | None, **flags: Any) -> None:
         request = wanted.request()
         outcome = run_async(_build, settings, wanted, request)
         tell_untold(outcome.untold)
-        _tell_outcome(wanted, outcome)
+        _tell_outcome(wanted, request.outputs, outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +184,8 @@ class _Flags:
             arguments.setdefault("SOURCE_DATE_EPOCH", environment["SOURCE_DATE_EPOCH"])
         for flag, file in (("iidfile", self.iidfile), ("metadata-file", self.metadata_file)):
             _check_place(flag, file)
+        if self.keep_times and any("rewrite-timestamp" in one for one in self.outputs):
+            raise InputError("--output rewrite-timestamp=true and --keep-times are opposites: give one")
         stages = tuple((self.no_cache_filter or "").split(",")) if self.no_cache_filter else ()
         return BuildRequest(
             context=self.context,
@@ -274,7 +276,7 @@ def shown_text(text: str) -> str:
     return redact(_FILE_NAME.sub(rf"\1{_NO_FIELD}\2", text)).replace(_NO_FIELD, "")
 
 
-def _tell_outcome(flags: _Flags, outcome: "BuildOutcome") -> None:
+def _tell_outcome(flags: _Flags, outputs: Sequence[Output], outcome: "BuildOutcome") -> None:
     image_id = str(outcome.image_id)
     told = {
         "image_id": image_id,
@@ -300,7 +302,7 @@ def _tell_outcome(flags: _Flags, outcome: "BuildOutcome") -> None:
                 "size": root.size,
             }
         _write(Path(flags.metadata_file), json.dumps(more | told, indent=2) + "\n")
-    to_stdout = any(one.destination == "-" for one in (parse_output(text) for text in flags.outputs))
+    to_stdout = any(one.destination == "-" for one in outputs)
     if flags.as_json:
         click.echo(json.dumps(told), err=to_stdout)
     else:

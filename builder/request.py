@@ -1,30 +1,20 @@
 """`BuildRequest`: what is to be built, from what, and where it goes; and the texts of Docker's flags as such values."""
 
-import csv
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
 
 from agent.content.errors import InputError
 from agent.content.platform import Platform
+from builder.fields import parse_fields
+from builder.layers.recipes import LayerCompression
+from builder.output import Output
 from builder.run.name_resolution import HOST_GATEWAY
 from builder.run.ssh_agent import KeyAgent, load_key
 
-OutputKind = Literal["store", "oci", "docker", "tar", "local"]
-Compression = Literal["gzip", "zstd", "none"]
 MAX_SECRET_BYTES = 500 * 1024  # BuildKit's
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """`destination`: a file, a directory for `local`, or `-`; "" for the store. name: in the archive."""
-
-    kind: OutputKind
-    destination: str = ""
-    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +43,7 @@ class BuildRequest:
     pull: bool = False
     outputs: tuple[Output, ...] = (Output("store"),)
     squash: bool = False
-    compression: Compression = "gzip"
+    compression: LayerCompression = "gzip"
     epoch: int | None = None
     keep_times: bool = False
 
@@ -78,7 +68,7 @@ def parse_secrets(texts: Iterable[str], environment: Mapping[str, str]) -> dict[
     """`id=NAME[,src=FILE|,env=VARIABLE]`; without either the variable NAME, else the file NAME. Raises InputError."""
     secrets = {}
     for text in texts:
-        fields = _fields(text, "secret", {"type", "id", "src", "source", "env"})
+        fields = parse_fields(text, "secret", {"type", "id", "src", "source", "env"})
         source = fields.get("src") or fields.get("source")
         name = fields.get("id") or Path(source or "").name or fields.get("env", "")
         if not name:
@@ -125,34 +115,6 @@ def parse_ssh(texts: Iterable[str], environment: Mapping[str, str]) -> dict[str,
     return agents
 
 
-def parse_output(text: str) -> Output:
-    """`type=oci|docker|tar|local|image[,dest=PATH][,name=NAME]`, or a path as Docker has it. Raises InputError."""
-    if not text:
-        raise InputError(
-            "--output is empty: expected a directory, -, or type=oci|docker|tar|local|image,dest=PATH"
-        )
-    if "=" not in text:
-        return Output("tar", "-") if text == "-" else Output("local", text)
-    fields = _fields(text, "output", {"type", "dest", "name"})
-    kinds: dict[str, OutputKind] = {
-        "image": "store",
-        "store": "store",
-        "oci": "oci",
-        "docker": "docker",
-        "tar": "tar",
-        "local": "local",
-    }
-    if fields.get("type") not in kinds:
-        raise InputError(f"--output {text[:100]!r}: expected type=image, oci, docker, tar or local")
-    kind = kinds[fields["type"]]
-    destination = fields.get("dest", "" if kind in ("store", "docker") else "-")
-    if kind == "docker" and not destination:
-        destination = "-"
-    if kind == "local" and destination in ("", "-"):
-        raise InputError("--output type=local needs dest=DIRECTORY")
-    return Output(kind, destination, fields.get("name", ""))
-
-
 def parse_hosts(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """`NAME:ADDRESS` or `NAME=ADDRESS`; the address `host-gateway` is this machine. Raises InputError."""
     hosts = []
@@ -175,17 +137,3 @@ def _address(address: str, text: str) -> str:
             f"--add-host {text[:100]!r}: {address[:100]!r} is neither an address nor {HOST_GATEWAY}"
         ) from None
     return address
-
-
-def _fields(text: str, flag: str, known: set[str]) -> dict[str, str]:
-    try:
-        (row,) = csv.reader([text])
-    except (csv.Error, ValueError):
-        raise InputError(f"--{flag} {text[:100]!r}: expected KEY=VALUE,KEY=VALUE") from None
-    fields = {}
-    for field_text in row:
-        key, equals, value = field_text.partition("=")
-        if not equals or key not in known:
-            raise InputError(f"--{flag} takes {'=..., '.join(sorted(known))}=..., not {key[:100]!r}")
-        fields[key] = value
-    return fields

@@ -107,10 +107,18 @@ def _read_index(directory: Path) -> Document | None:
 
 
 def write_layout(
-    store: Store, image: LocalImage, directory: Path, name: str, on_bytes: OnBytes, *, as_it_is: bool = False
+    store: Store,
+    image: LocalImage,
+    directory: Path,
+    name: str,
+    on_bytes: OnBytes,
+    *,
+    as_it_is: bool = False,
+    full_name: str = "",
 ) -> Descriptor:
-    """Add the image under this name ("": under none); an index with all its platforms, where all are here. Docker's
-    manifests are written in OCI's form, unless `as_it_is`. What the layout names now.
+    """Add the image under this name, and a full one with registry and tag ("": under none); an index with all its
+    platforms, where all are here. Docker's manifests are written in OCI's form, unless `as_it_is`. What the layout
+    names now.
 
     Raises ContentError where a blob is missing or damaged, DiskError.
     """
@@ -126,7 +134,7 @@ def write_layout(
     with store.holding([root.digest]):
         named, made = (root, {}) if as_it_is else oci_form(root, partial(_read_document, store))
         _write_beneath(store, directory, named, made, on_bytes)
-    _add_to_index(directory, named, name)
+    _add_to_index(directory, named, {_FULL_NAME: full_name, _REF_NAME: name})
     return named
 
 
@@ -173,22 +181,26 @@ def _write_blob(directory: Path, one: Descriptor, pieces: Iterator[bytes], on_by
             staged.unlink(missing_ok=True)
 
 
-def _add_to_index(directory: Path, root: Descriptor, name: str) -> None:
+def _add_to_index(directory: Path, root: Descriptor, names: dict[str, str]) -> None:
     entries: list[dict[str, Any]] = []
     with disk_errors("write index.json", directory):
         if _read_index(directory) is not None:  # it is one: what it has that we do not know stays as it is
             entries = json.loads((directory / "index.json").read_bytes())["manifests"]
         entry: dict[str, Any] = {"mediaType": root.media_type, "digest": str(root.digest), "size": root.size}
-        if name:
-            entry["annotations"] = {_REF_NAME: name}
-        kept = [one for one in entries if not _is_replaced(one, entry, name)]
+        if given := {key: name for key, name in names.items() if name}:
+            entry["annotations"] = given
+        kept = [one for one in entries if not _is_replaced(one, entry)]
         index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [*kept, entry]}
         replace_file(directory / "index.json", json.dumps(index).encode(), _staged(directory))
 
 
-def _is_replaced(old: dict[str, Any], new: dict[str, Any], name: str) -> bool:
-    annotations = old.get("annotations") or {}
-    return annotations.get(_REF_NAME) == name if name else old["digest"] == new["digest"] and not annotations
+def _is_replaced(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """By the fullest name that the new one has."""
+    before, now = old.get("annotations") or {}, new.get("annotations") or {}
+    for key in (_FULL_NAME, _REF_NAME):
+        if key in now:
+            return bool(before.get(key) == now[key])
+    return old["digest"] == new["digest"] and not before
 
 
 def _staged(directory: Path) -> Path:

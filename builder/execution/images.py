@@ -4,8 +4,8 @@ The same plan with the same layers gives the same bytes. Several platforms are a
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.content import media_types
@@ -18,6 +18,8 @@ from agent.images.keeping import keep_image
 from agent.images.new_image import manifest_body
 from agent.store.store import Store
 from builder.execution.solver import Solved
+from builder.layers.recipes import Recipe
+from builder.layers.recompression import is_packed, recompressed
 from builder.plan.layer import Layer
 from builder.plan.planned_image import PlannedImage
 
@@ -26,17 +28,19 @@ Documents = Mapping[Digest, bytes]
 
 @dataclass(frozen=True, slots=True)
 class BuiltImage:
-    """image_id: the digest of the config. manifest: as an index lists it."""
+    """image_id: the digest of the config. manifest: as an index lists it. base_layers: how many are the base's."""
 
     platform: Platform
     image_id: Digest
     manifest: Descriptor
     layers: tuple[Layer, ...]
+    base_layers: int = 0
 
 
 def made_image(planned: PlannedImage, solved: Solved) -> tuple[BuiltImage, Documents]:
     """What it consists of beside layers. Once that is in the store, under no name yet, hold `blobs_of` it."""
-    return _made(planned.platform, encode(planned.config(solved.layers)), planned.layers(solved.layers))
+    config, layers = encode(planned.config(solved.layers)), planned.layers(solved.layers)
+    return _made(planned.platform, config, layers, len(planned.base_layers))
 
 
 def are_here(store: Store, documents: Documents) -> bool:
@@ -59,17 +63,49 @@ def squashed_image(store: Store, planned: PlannedImage, solved: Solved, layer: L
         entry["empty_layer"] = True
     last = {"created": config.get("created"), "comment": "merge of all layers that the build added"}
     config["history"].append({key: value for key, value in last.items() if value})
-    image, documents = _made(planned.platform, encode(config), (*base, layer))
+    image, documents = _made(planned.platform, encode(config), (*base, layer), len(base))
     put_documents(store, documents)
     return image
 
 
-def _made(platform: Platform, config: bytes, layers: Sequence[Layer]) -> tuple[BuiltImage, Documents]:
-    image_id = Digest.of(config)
-    descriptor = Descriptor(media_types.OCI_CONFIG, image_id, len(config))
-    body = manifest_body(descriptor, [layer.blob for layer in layers])
-    manifest = Descriptor(media_types.OCI_MANIFEST, Digest.of(body), len(body), platform)
-    return BuiltImage(platform, image_id, manifest, tuple(layers)), {image_id: config, manifest.digest: body}
+def _made(
+    platform: Platform, config: bytes, layers: Sequence[Layer], base_layers: int
+) -> tuple[BuiltImage, Documents]:
+    descriptor = Descriptor(media_types.OCI_CONFIG, Digest.of(config), len(config))
+    manifest, body = _manifest(descriptor, layers, platform)
+    image = BuiltImage(platform, descriptor.digest, manifest, tuple(layers), base_layers)
+    return image, {image.image_id: config, manifest.digest: body}
+
+
+def _manifest(config: Descriptor, layers: Sequence[Layer], platform: Platform) -> tuple[Descriptor, bytes]:
+    body = manifest_body(config, [layer.blob for layer in layers])
+    return Descriptor(media_types.OCI_MANIFEST, Digest.of(body), len(body), platform), body
+
+
+def is_packed_as(image: BuiltImage, recipe: Recipe, *, with_base: bool) -> bool:
+    return all(is_packed(layer, recipe) for layer in image.layers[0 if with_base else image.base_layers :])
+
+
+def packed_as(
+    store: Store,
+    image: BuiltImage,
+    recipe: Recipe,
+    hold: Callable[[Iterable[Digest]], None],
+    *,
+    with_base: bool,
+) -> BuiltImage:
+    """The same image with its new layers, or all of them, packed as the recipe says. Blocking. Raises ContentError,
+    DiskError."""
+    layers = list(image.layers)
+    for number in range(0 if with_base else image.base_layers, len(layers)):
+        if not is_packed(layers[number], recipe):
+            layers[number] = recompressed(store, layers[number], recipe)
+            hold([layers[number].blob.digest])
+    config = Descriptor(media_types.OCI_CONFIG, image.image_id, store.size_of(image.image_id) or 0)
+    manifest, body = _manifest(config, layers, image.platform)
+    store.put(manifest.digest, body)
+    hold([manifest.digest])
+    return replace(image, manifest=manifest, layers=tuple(layers))
 
 
 def name_images(

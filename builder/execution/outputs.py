@@ -15,8 +15,9 @@ from agent.content.document import Descriptor, parse_document
 from agent.content.errors import ContentError, InputError
 from agent.content.reference import Reference
 from agent.images.layer_diff import changes_between, write_layer
+from agent.images.layout_directory import write_layout
 from agent.images.local_image import LocalImage, read_config
-from agent.images.names import UNTAGGED
+from agent.images.names import UNTAGGED, name_for_containerd
 from agent.images.root_fs import RootFs
 from agent.images.save import SavedImage, save_archive
 from agent.images.stored_blob import plain_stream
@@ -28,13 +29,14 @@ from builder.execution.index_archive import write_index_archive
 from builder.execution.solver import Solved
 from builder.execution.stoppable_output import open_stoppable
 from builder.layers.archives import unpack_archive
+from builder.layers.interruption import stop_if_cancelled
 from builder.layers.layer_output import LayerOutput
 from builder.layers.recipes import Recipe
+from builder.output import Output
 from builder.plan.layer import Layer
 from builder.plan.planned_image import PlannedImage
-from builder.request import Output
 
-_OF_SEVERAL_PLATFORMS = ("store", "oci", "local")
+_OF_SEVERAL_PLATFORMS = ("store", "oci", "local", "cacheonly")
 
 
 def check_output(output: Output, *, several: bool) -> None:
@@ -43,14 +45,18 @@ def check_output(output: Output, *, several: bool) -> None:
         raise InputError(
             f"--output type={output.kind} takes one platform: type=image, oci and local take several"
         )
-    if output.kind in ("store", "local"):
+    if output.kind in ("store", "cacheonly"):
         return
-    if output.destination == "-":
+    place = Path(output.destination)
+    if output.kind == "local" or output.is_directory:
+        if place.exists() and not place.is_dir():
+            raise InputError(f"--output dest={output.destination}: expected a directory, or nothing yet")
+    elif output.destination == "-":
         if sys.stdout.isatty():
             raise InputError(
                 f"--output type={output.kind} goes to standard output, which is a terminal: give dest=FILE, or redirect"
             )
-    elif Path(output.destination).is_dir() or not Path(output.destination).absolute().parent.is_dir():
+    elif place.is_dir() or not place.absolute().parent.is_dir():
         raise InputError(f"--output dest={output.destination}: expected a file in a directory that is there")
 
 
@@ -58,7 +64,9 @@ def write_output(
     store: Store, images: Sequence[BuiltImage], names: Sequence[Reference], output: Output
 ) -> None:
     """Raises InputError for a terminal or a place that cannot be written, ContentError, DiskError."""
-    if len(images) > 1:
+    if output.is_directory:
+        _write_layout(store, images, names, Path(output.destination))
+    elif len(images) > 1:
         _write_several(store, images, names, output)
     else:
         _write_one(store, images[0], names, output)
@@ -82,7 +90,7 @@ def _write_one(store: Store, image: BuiltImage, names: Sequence[Reference], outp
     match output.kind:
         case "oci" | "docker":
             saved = SavedImage(
-                _local_image(store, image), [(name.repository, name.tag or "latest") for name in names]
+                local_image(store, [image]), [(name.repository, name.tag or "latest") for name in names]
             )
             with open_stoppable(output.destination, "write an image") as write:
                 save_archive(store, [saved], write)
@@ -93,6 +101,20 @@ def _write_one(store: Store, image: BuiltImage, names: Sequence[Reference], outp
             _write_directory(store, image, Path(output.destination))
         case _:
             raise InputError(f"there is no output {output.kind}")
+
+
+def _write_layout(
+    store: Store, images: Sequence[BuiltImage], names: Sequence[Reference], directory: Path
+) -> None:
+    image = local_image(store, images)
+    for name in names or (None,):
+        tag = "" if name is None else name.tag or "latest"
+        full = "" if name is None else name_for_containerd(name.repository, tag)
+        write_layout(store, image, directory, tag, _stop, as_it_is=True, full_name=full)
+
+
+def _stop(_written_bytes: int) -> None:
+    stop_if_cancelled()
 
 
 def squash(store: Store, planned: PlannedImage, solved: Solved, recipe: Recipe) -> BuiltImage:
@@ -146,12 +168,14 @@ def _piped(produce: Callable[[Callable[[bytes], object]], None]) -> Iterator[Rea
         raise failures[0]
 
 
-def _local_image(store: Store, image: BuiltImage) -> LocalImage:
+def local_image(store: Store, images: Sequence[BuiltImage]) -> LocalImage:
+    """Of several: their index. Raises ContentError, DiskError."""
+    image = images[0]
     body = store.read(image.manifest.digest, 1 << 23)
     if body is None:
         raise ContentError(f"{image.manifest.digest} is not in the store")
     document = parse_document(body)
     assert document.config is not None
     config = read_config(store, Descriptor(media_types.OCI_CONFIG, image.image_id, document.config.size))
-    root = image.manifest
-    return LocalImage(UNTAGGED, None, root, root, document, config, root.size, True, 0.0)
+    root = image.manifest if len(images) == 1 else write_index(store, images)
+    return LocalImage(UNTAGGED, None, root, image.manifest, document, config, root.size, True, 0.0)

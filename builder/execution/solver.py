@@ -21,7 +21,7 @@ from builder.cache.record import CachedResult
 from builder.execution.inputs import Inputs
 from builder.execution.step_failure import StepFailed
 from builder.execution.workshop import Workshop
-from builder.layers.recompression import recompressed
+from builder.layers.recompression import is_packed, recompressed
 from builder.plan.cache_keys import content_key, definition_key, layers_key, selections
 from builder.plan.layer import Chain, Layer
 from builder.plan.plan import Plan
@@ -192,7 +192,7 @@ class Solver:
 
     async def _packed(self, step: Step, result: CachedResult) -> Layer | None:
         layer, recipe = result.layer, self._shop.recipe
-        if layer is None or step.number not in self._of_image or layer.blob.media_type == recipe.media_type:
+        if layer is None or step.number not in self._of_image or is_packed(layer, recipe):
             return layer
         packed = await trio.to_thread.run_sync(recompressed, self._shop.store, layer, recipe)
         self._hold([packed.blob.digest])

@@ -1,5 +1,6 @@
 """`recompressed`: a layer with the same tar, packed as another recipe says. Blocking; one pass, fixed memory."""
 
+import json
 from dataclasses import replace
 
 from agent.content.errors import ContentError
@@ -8,6 +9,17 @@ from agent.store.store import Store
 from builder.layers.layer_output import LayerOutput
 from builder.layers.recipes import Recipe
 from builder.plan.layer import Layer
+
+
+def is_packed(layer: Layer, recipe: Recipe) -> bool:
+    """As the recipe says, whichever version did it; of a layer that was made elsewhere its type alone is known."""
+    if layer.recipe is None or layer.recipe == str(recipe):
+        return layer.blob.media_type == recipe.media_type
+    try:
+        level = json.loads(layer.recipe)["level"]
+    except (ValueError, KeyError, TypeError):
+        return False
+    return layer.blob.media_type == recipe.media_type and level == recipe.level
 
 
 def recompressed(store: Store, layer: Layer, recipe: Recipe) -> Layer:

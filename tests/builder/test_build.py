@@ -20,9 +20,10 @@ from agent.wire.vouch import NodeKey
 from builder.build import build
 from builder.cache.cluster import Trust
 from builder.execution.step_failure import StepFailed
+from builder.output import Output
 from builder.progress.events import Ended, Event
 from builder.progress.events import Output as Shown
-from builder.request import BuildRequest, Output
+from builder.request import BuildRequest
 from tests.builder.building import AMD64, Told, build_in, put_image, surroundings
 
 ARM64 = Platform("linux", "arm64")

@@ -15,7 +15,8 @@ from agent.settings.settings import Settings
 from agent.store.store import Store
 from builder.builder import open_builder
 from builder.dockerfile.failure import DockerfileError
-from builder.request import BuildRequest, Output
+from builder.output import Output
+from builder.request import BuildRequest
 from tests.builder.building import put_image
 
 _DOCUMENT = Path(__file__).parents[2] / "docs/build.md"

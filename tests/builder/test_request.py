@@ -7,9 +7,7 @@ import pytest
 
 from agent.content.errors import InputError
 from builder.request import (
-    Output,
     parse_hosts,
-    parse_output,
     parse_pairs,
     parse_secrets,
     parse_ssh,
@@ -68,29 +66,6 @@ def test_an_ssh_agent_is_found_by_variable_or_path(scratch: Path) -> None:
         parse_ssh(["default"], {})
     with pytest.raises(InputError, match="cannot read the ssh key"):
         parse_ssh([f"default={scratch}"], {})
-
-
-@pytest.mark.parametrize(
-    ("text", "output"),
-    [
-        ("out", Output("local", "out")),
-        ("-", Output("tar", "-")),
-        ("type=oci,dest=a.tar", Output("oci", "a.tar")),
-        ("type=docker", Output("docker", "-")),
-        ("type=image,name=x", Output("store", "", "x")),
-        ('type=local,"dest=a,b"', Output("local", "a,b")),
-    ],
-)
-def test_outputs_are_read_as_docker_reads_them(text: str, output: Output) -> None:
-    assert parse_output(text) == output
-
-
-@pytest.mark.parametrize(
-    "text", ["type=squashfs", "dest=x", "type=local", "type=local,dest=", 'type=oci,"', "type=oci,x", ""]
-)
-def test_an_output_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="--output"):
-        parse_output(text)
 
 
 def test_hosts_have_names_and_addresses() -> None:
