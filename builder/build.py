@@ -200,6 +200,7 @@ def _workshop(
         environment=around.environment,
         allow_insecure=INSECURE in request.allow,
         keep_times=request.keep_times,
+        context_task=read.task,
     )
 
 

@@ -15,7 +15,7 @@ from builder.dockerfile.instructions import Dockerfile
 from builder.dockerfile.parser import parse_dockerfile
 from builder.plan.options import ImageContext, NamedContext
 from builder.plan.steps import ContextSource
-from builder.progress.events import Reporter
+from builder.progress.events import Reporter, Task
 from builder.request import BuildRequest
 from builder.sources.context import BuildContext, ContextRequest, open_context, open_named_context
 from builder.sources.layout import TRANSPORT, borrow_layout, parse_layout
@@ -25,11 +25,12 @@ _IMAGE = "docker-image://"
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """contexts: by name, None the main one. named: what stands for names in the Dockerfile."""
+    """contexts: by name, None the main one. named: what stands for names in the Dockerfile. task: it was read in."""
 
     dockerfile: Dockerfile
     contexts: Mapping[str | None, BuildContext]
     named: Mapping[str, NamedContext]
+    task: Task
 
 
 async def read_definition(
@@ -47,7 +48,7 @@ async def read_definition(
     wanted = ContextRequest(request.context, request.file, work, dict(environment), owner=owner)
     contexts: dict[str | None, BuildContext] = {}
     named: dict[str, NamedContext] = {}
-    with reporter.running("[internal] load build definition and context"):
+    with reporter.running("[internal] load build definition and context") as task:
         contexts[None] = main = await open_context(wanted)
         for name, where in request.contexts.items():
             try:
@@ -58,7 +59,7 @@ async def read_definition(
             if isinstance(found, BuildContext):
                 contexts[name] = found
         assert main.dockerfile is not None
-        return Definition(parse_dockerfile(main.dockerfile, main.dockerfile_name), contexts, named)
+        return Definition(parse_dockerfile(main.dockerfile, main.dockerfile_name), contexts, named, task)
 
 
 async def _named_context(

@@ -25,13 +25,15 @@ from builder.layers.recompression import is_packed, recompressed
 from builder.plan.cache_keys import content_key, definition_key, layers_key, selections
 from builder.plan.layer import Chain, Layer
 from builder.plan.plan import Plan
-from builder.plan.steps import RunOperation, SecretMount, SshMount, Step, StepSource
+from builder.plan.steps import ContextSource, RunOperation, SecretMount, SshMount, Step, StepSource
+from builder.progress.events import Task
 
 
 @dataclass(slots=True)
 class _Node:
     """key: by definition. hit: what is known under it. chain: all layers, once `done` is set. private: it, or what
     it is made of, was made with secrets: the key, which tells nothing of their values, means something else to others.
+    shown: what a view knows it by.
     """
 
     step: Step
@@ -41,6 +43,7 @@ class _Node:
     hit: CachedResult | None = None
     layer: Layer | None = None
     chain: Chain = ()
+    shown: tuple[Task, ...] = ()
     done: trio.Event = field(default_factory=trio.Event)
 
 
@@ -179,14 +182,13 @@ class Solver:
         if step.operation is None:
             node.chain = base
             self._hold(layer.blob.digest for layer in base)
-            if step.title:
-                self._shop.reporter.end(self._shop.reporter.start(step.title), "cached")
+            self._show_cached(node)
             return
         result = node.hit
         if result is None:
             result = await self._made(node, base)
         else:
-            self._show_cached(step)
+            self._show_cached(node)
         node.layer = await self._packed(step, result)
         node.chain = base if node.layer is None else (*base, node.layer)
 
@@ -206,10 +208,10 @@ class Solver:
         key = self._salted(content_key(step, layers_key(base), contents))
         found = None if step.no_cache else await self._known(key, is_shared=_is_shareable(step))
         if found is None:
-            layer = await self._done(step, base)
+            layer = await self._done(node, base)
             keys = {node.key, key}
         else:
-            self._show_cached(step)
+            self._show_cached(node)
             layer, keys = found.layer, {node.key}
         results = [CachedResult(one, layer) for one in sorted(keys)]
         await self._tell(step, results, {key} if node.private else keys)
@@ -224,14 +226,16 @@ class Solver:
         if told and self._shop.cluster is not None:
             await self._shop.cluster.publish(told)
 
-    async def _done(self, step: Step, base: Chain) -> Layer | None:
+    async def _done(self, node: _Node, base: Chain) -> Layer | None:
         from builder.execution.carry_out import (
             carry_out,
         )  # containers and trees, which a known result needs not
 
+        step = node.step
         recipe = self._shop.recipe if step.number in self._of_image else self._shop.quick
         async with self._shop.limiter:
-            with _placed(step), self._shop.reporter.running(step.title) as task:
+            with _placed(step), self._shop.reporter.running(step.title, self._seen_below(node)) as task:
+                node.shown = (task,)
                 layer = await carry_out(self._shop, self._inputs, step, base, recipe, task)
         if layer is not None:
             self._hold([layer.blob.digest])
@@ -239,9 +243,25 @@ class Solver:
                 raise ContentError(f"the layer {layer.blob.digest} is gone: is there room in the store?")
         return layer
 
-    def _show_cached(self, step: Step) -> None:
-        self._cached += 1
-        self._shop.reporter.end(self._shop.reporter.start(step.title), "cached")
+    def _show_cached(self, node: _Node) -> None:
+        """A step without a title, which scratch is, is not shown."""
+        node.shown = self._seen_below(node)
+        if node.step.title:
+            task = self._shop.reporter.start(node.step.title, node.shown)
+            self._shop.reporter.end(task, "cached")
+            node.shown = (task,)
+        self._cached += node.step.operation is not None
+
+    def _seen_below(self, node: _Node) -> tuple[Task, ...]:
+        """What it depends on, as far as that is looked at."""
+        step = node.step
+        found = [] if step.base is None else [*self._nodes[step.base].shown]
+        for one in selections(step.operation):
+            if isinstance(one.source, StepSource):
+                found += self._nodes[one.source.step].shown
+            elif isinstance(one.source, ContextSource) and self._shop.context_task is not None:
+                found.append(self._shop.context_task)
+        return tuple(dict.fromkeys(found))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from builder.execution.work_area import WorkArea
 from builder.layers.content_digests import ContentDigests
 from builder.layers.recipes import Recipe
 from builder.layers.snapshots import Snapshots
-from builder.progress.events import Reporter
+from builder.progress.events import Reporter, Task
 from builder.run.ssh_agent import KeyAgent
 from builder.sources.context import BuildContext
 
@@ -26,6 +26,7 @@ class Workshop:
     secrets: by id. ssh: by id, an agent's socket, or keys. allow_insecure: whether `--security=insecure` was granted.
     recipe: of the image's layers; quick: of those that only other steps read, where the smallest is not worth its time.
     environment: PATH, HOME and so on of the caller, for git. salt: what a result depends on beside its step.
+    context_task: the one that the contexts were loaded in.
     """
 
     store: Store
@@ -45,6 +46,7 @@ class Workshop:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     allow_insecure: bool = False
     keep_times: bool = False
+    context_task: Task | None = None
     limiter: trio.CapacityLimiter = field(
         default_factory=lambda: trio.CapacityLimiter(max(2, len(os.sched_getaffinity(0))))
     )

@@ -4,9 +4,9 @@ Times are seconds since the epoch. A task is numbered when it starts, from 1, as
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 MAX_OUTPUT_BYTES = 2 * 1024 * 1024  # of one step, as BuildKit's
@@ -17,10 +17,12 @@ Outcome = Literal["done", "cached", "failed", "cancelled"]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One line of the view: a step, a base image, the context, the image that is written."""
+    """One line of the view: a step, a base image, the context, the image that is written. inputs: what it stands on and
+    takes from, as far as that is shown."""
 
     number: int
     title: str
+    inputs: tuple["Task", ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,9 @@ class Reporter:
         self._output_bytes: dict[int, int] = {}
 
     @contextmanager
-    def running(self, title: str) -> Iterator[Task]:
+    def running(self, title: str, inputs: Sequence[Task] = ()) -> Iterator[Task]:
         """Ended as its body is: done, failed, or cancelled (what is no Exception)."""
-        task = self.start(title)
+        task = self.start(title, inputs)
         try:
             yield task
         except Exception as error:
@@ -96,9 +98,9 @@ class Reporter:
             raise
         self.end(task)
 
-    def start(self, title: str) -> Task:
+    def start(self, title: str, inputs: Sequence[Task] = ()) -> Task:
         self._count += 1
-        task = Task(self._count, title)
+        task = Task(self._count, title, tuple(inputs))
         self._view.show(Started(task, self._now()))
         return task
 

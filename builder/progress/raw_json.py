@@ -1,7 +1,8 @@
 """`RawJsonView`: BuildKit's `--progress rawjson`: a line of JSON for every event, in the shape of its SolveStatus.
 
-Fields that scripts read: vertexes[].{digest, name, started, completed, cached, error}, statuses[].{id, vertex, name},
-logs[].{vertex, stream, data, timestamp}; data is base64, stream 1 or 2.
+Fields that scripts read: vertexes[].{digest, inputs, name, started, completed, cached, error}, statuses[].{id, vertex,
+name, current, timestamp}, logs[].{vertex, stream, data, timestamp}; data is base64, stream 1 or 2 (client/graph.go).
+What BuildKit tells of before it starts, and of what is never looked at, is not told of here: `inputs` names what is.
 """
 
 import base64
@@ -32,11 +33,17 @@ class RawJsonView:
     def _status(self, event: Event) -> dict[str, Any]:
         match event:
             case Started(task, at):
-                vertex = {"digest": _digest(task), "name": task.title, "started": time_text(at)}
+                vertex: dict[str, Any] = {
+                    "digest": _digest(task),
+                    "name": task.title,
+                    "started": time_text(at),
+                }
+                if task.inputs:
+                    vertex["inputs"] = [_digest(one) for one in task.inputs]
                 self._vertexes[task.number] = vertex
                 return {"vertexes": [vertex]}
             case Status(task, at, text):
-                status = {"id": text.partition(":")[0], "vertex": _digest(task), "name": text}
+                status = {"id": text.partition(":")[0], "vertex": _digest(task), "name": text, "current": 0}
                 return {"statuses": [{**status, "timestamp": time_text(at)}]}
             case Output(task, at, stream, data):
                 log = {"vertex": _digest(task), "stream": 1 if stream == "stdout" else 2}

@@ -330,3 +330,22 @@ async def test_a_secret_that_is_printed_is_not_shown(tmp_path: Path, store: Stor
         assert "hunter2" not in told
         assert "swordfish" not in told
     assert "seen *** ***" in failed.value.output
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="trees are mounted, by root")
+async def test_what_is_shown_tells_what_it_depends_on(tmp_path: Path, store: Store) -> None:
+    dockerfile = (
+        "FROM base:1 AS a\nCOPY Dockerfile /\nFROM scratch AS b\nWORKDIR /w\nFROM a\nCOPY --from=b /w /w\n"
+    )
+    put_image(store, "base:1")
+    for _ in range(2):  # made, and known
+        view = Told()
+        await build_in(tmp_path, store, dockerfile, view, tags=("app:1",))
+        tasks = {event.task.title: event.task for event in view.events if isinstance(event, Ended)}
+        inputs = {title: {one.title for one in task.inputs} for title, task in tasks.items()}
+        base = next(title for title in tasks if "FROM" in title)
+        context, last = "[internal] load build definition and context", "[stage-2 1/1] COPY --from=b /w /w"
+        assert inputs["[a 2/2] COPY Dockerfile /"] == {base, context}
+        copied = {"[b 1/1] WORKDIR /w"} & inputs.keys()  # a known copy does not look at its source
+        assert inputs[last] == {"[a 2/2] COPY Dockerfile /", *copied}
+        assert inputs[base] == inputs[context] == inputs["exporting to the store"] == set()

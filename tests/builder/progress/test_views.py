@@ -26,7 +26,7 @@ class Clock:
 def play(view: View) -> None:
     reporter = Reporter(view, Clock())
     base = reporter.start("[1/2] FROM busybox")
-    run = reporter.start("[2/2] RUN make")
+    run = reporter.start("[2/2] RUN make", [base])
     reporter.output(run, "stdout", b"hello\nwor")
     reporter.status(base, "extracting: 2MB")
     reporter.output(run, "stdout", b"ld\n")
@@ -64,7 +64,9 @@ def test_raw_json_tells_of_vertexes_statuses_and_logs_as_buildkit_does() -> None
     lines: list[str] = []
     play(RawJsonView(lines.append))
     told = [json.loads(line) for line in lines]
-    started, failed = told[1]["vertexes"][0], told[-1]["vertexes"][0]
+    base, started, failed = (told[number]["vertexes"][0] for number in (0, 1, -1))
+    assert "inputs" not in base
+    assert started["inputs"] == failed["inputs"] == [base["digest"]]
     assert started["name"] == "[2/2] RUN make"
     assert started["digest"] == failed["digest"]
     assert failed["error"] == "exit code: 1"
