@@ -89,6 +89,8 @@ def parse_rate(text: str) -> int:
         rate = _whole_bytes(Decimal(bits[1]) * _RATE_BIT_UNITS[bits[2].lower()] // 8)
     elif text.isascii() and text.isdigit():
         rate = parse_size(text)
+    elif text.endswith("b/s") and text[:-3].rstrip()[-1:].isalpha():
+        raise InputError("small b: bits are written bit, as in 50mbit, and bytes B, as in 10MB/s")
     elif text.endswith("/s"):
         rate = parse_size(text[:-2].rstrip())
     else:

@@ -91,7 +91,7 @@ def test_a_rate_is_in_bytes_a_second(text: str, bytes_per_second: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "0mbit", "10MB", "mbit", "10mbits", "10MB/m", "-1mbit", "1bit", "²"]
+    "text", ["", "0", "0mbit", "10MB", "mbit", "10mbits", "10MB/m", "-1mbit", "1bit", "²", "10Mb/s", "1 gb/s"]
 )
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(InputError):
