@@ -16,8 +16,10 @@ from tests.clients.daemon import open_daemon
 from tests.clients.moved_clock import move_clock
 from tests.clients.shoal_node import REGISTRY, open_tracker
 from tests.fakes.images import Image
+from tracker.simulation.deaths import Death, random_deaths
 
 _AWAY_SECONDS = 3.0
+_DYING = 0.2
 _SEED = 1
 _LOOK_SECONDS = 0.2
 _DAY_SECONDS = 86_400
@@ -43,13 +45,15 @@ http {{
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`lost`: numbers of nodes that need not have the image in the end."""
+    """rollout_seconds: the bound for an undisturbed one. `lost`: numbers of nodes that need not have the image in the
+    end."""
 
     cluster: ShapedCluster
     image: Image
     reference: str
     root: Path
     stack: AsyncExitStack
+    rollout_seconds: float
     lost: set[int] = field(default_factory=set)
 
     async def wait_half(self) -> None:
@@ -83,14 +87,20 @@ async def tracker_dies(stage: Stage) -> None:
 
 
 async def a_fifth_dies(stage: Stage) -> None:
-    """Chosen by chance, at moments of chance, each back a moment later with what it had."""
-    await stage.wait_half()
+    """Chosen by chance, at moments of chance from the start on, each back a moment later with what it had."""
     nodes, chance = stage.cluster.nodes, random.Random(_SEED)
-    for node in chance.sample(nodes, max(round(len(nodes) * 0.2), 1)):
-        await trio.sleep(chance.uniform(0, _AWAY_SECONDS / 3))
+
+    async def die(death: Death) -> None:
+        node = nodes[death.node]
+        await trio.sleep(death.at_seconds)
         await node.kill()
-        await trio.sleep(_AWAY_SECONDS / 3)
+        assert death.back_seconds is not None
+        await trio.sleep(death.back_seconds - death.at_seconds)
         await stage.cluster.nursery.start(node.run)
+
+    async with trio.open_nursery() as nursery:
+        for death in random_deaths(len(nodes), _DYING, stage.rollout_seconds, _AWAY_SECONDS, chance):
+            nursery.start_soon(die, death)
 
 
 async def seed_and_alter(stage: Stage) -> None:
@@ -202,7 +212,7 @@ class Fault:
 FAULTS = (
     Fault("undisturbed"),
     Fault("tracker killed at half time, back after 3 s", tracker_dies),
-    Fault("a fifth of the nodes killed and restarted", a_fifth_dies),
+    Fault("a fifth of the nodes killed, each back after 3 s", a_fifth_dies),
     Fault("one in eight sends wrong bytes", before=seed_and_alter),
     Fault("one accepts and never sends", one_falls_mute),
     Fault("registry cut for 3 s", registry_cut),

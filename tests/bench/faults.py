@@ -62,7 +62,7 @@ async def measure_fault(fault: Fault, scenario: Scenario, usual_seconds: float |
             async with open_shaped_cluster(
                 hosts, root / "seed", root, upstream, fault.moves_clocks
             ) as cluster:
-                stage = Stage(cluster, images.first, REFERENCE, root, stack)
+                stage = Stage(cluster, images.first, REFERENCE, root, stack, scenario.nominal_bound_seconds)
                 await fault.before(stage)
                 read_before = cluster.registry.blob_bytes()
                 seconds, failed = await _pull(fault, stage)

@@ -6,10 +6,13 @@ Rates are what the links are shaped to, in bits of the wire; what they carry of 
 from dataclasses import dataclass
 from typing import Literal
 
+from tests.bench.link_rates import LinkRates
+
 Pattern = Literal["at once", "rolling", "update"]
 ROLLING_SHARE = 0.2  # of the nodes at a time; the next ones start when these are done
 
 MB = 1_000_000
+_MBIT = 1_000_000 / 8
 _NODE_MBIT = 50
 NODES, LAYERS, SIZES = (2, 8, 16, 32), (1, 4), (10 * MB, 100 * MB, 300 * MB)
 PATTERNS: tuple[Pattern, ...] = ("at once", "rolling", "update")
@@ -49,6 +52,12 @@ class Scenario:
     def moved_bytes(self) -> int:
         """What a node lacks of the image."""
         return self.layer_bytes if self.pattern == "update" else self.image_bytes
+
+    @property
+    def nominal_bound_seconds(self) -> float:
+        """The fluid bound for what every node lacks, all at once, were the links as fast as they are shaped to."""
+        node, registry = self.node_mbit * _MBIT, self.registry_mbit * _MBIT
+        return LinkRates(registry, node, node).bound_seconds(self.moved_bytes, self.nodes)
 
 
 DEFAULT = (

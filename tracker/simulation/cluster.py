@@ -9,6 +9,7 @@ from tracker.directory.tracker import Tracker
 from tracker.simulation.blob import Blob
 from tracker.simulation.bounds import fluid_bound_seconds
 from tracker.simulation.clock import Clock
+from tracker.simulation.deaths import deaths_of, victim_count
 from tracker.simulation.download import Download
 from tracker.simulation.flows import Flows
 from tracker.simulation.history import History
@@ -169,18 +170,21 @@ class Cluster:
         everyone = list(self.nodes.values())
         pool = rng.sample(everyone, len(everyone))
 
-        def take(share: float) -> list[Node]:
-            count = min(round(share * len(everyone)), len(pool))
-            return [pool.pop() for _ in range(count)]
+        def take(count: int) -> list[Node]:
+            return [pool.pop() for _ in range(min(count, len(pool)))]
 
-        for node in take(hardship.corrupt):
+        def share(of_all: float) -> int:
+            return round(of_all * len(everyone))
+
+        for node in take(share(hardship.corrupt)):
             node.is_false = True
-        for node in take(hardship.boastful):
+        for node in take(share(hardship.boastful)):
             node.is_boastful = node.is_false = True
-        for node in take(hardship.mute):
+        for node in take(share(hardship.mute)):
             node.is_mute = True
-        dying, late = take(hardship.dying), take(hardship.late)
-        for node in take(hardship.full):
+        dying = take(victim_count(len(everyone), hardship.dying))
+        late = take(share(hardship.late))
+        for node in take(share(hardship.full)):
             self.clock.at(self.bound_seconds / 2, node.fill_disk)
         if hardship.parted is not None:
             self.clock.at(hardship.parted[0], self._part)
@@ -190,15 +194,16 @@ class Cluster:
                 at = self.bound_seconds * (0.5 + 0.3 * rng.random())
             self.clock.at(at, node.start, self.blobs)
             self._unfinished += not node.is_hostile
-        for node in dying:
-            self.clock.at(self.bound_seconds * (0.1 + 0.8 * rng.random()), self._kill, node)
+        victims = [node.number for node in dying]
+        for death in deaths_of(victims, self.bound_seconds, hardship.away_seconds, rng):
+            self.clock.at(death.at_seconds, self._kill, everyone[death.node], death.back_seconds)
 
-    def _kill(self, node: Node) -> None:
-        if node.whole_at is None:
-            self._unfinished -= not self.scenario.hardship.away_seconds
+    def _kill(self, node: Node, back_seconds: float | None) -> None:
         node.die()
-        if self.scenario.hardship.away_seconds:
-            self.clock.after(self.scenario.hardship.away_seconds, node.start, self.blobs)
+        if back_seconds is not None:
+            self.clock.at(back_seconds, node.start, self.blobs)
+        elif node.whole_at is None:
+            self._unfinished -= 1
 
 
 def _is_apart(node: Node) -> bool:

@@ -26,8 +26,8 @@ class RegistryScenario:
 @dataclass(frozen=True, slots=True)
 class Hardship:
     """What befalls the nodes, as shares of them. slow: `slow_factor` times slower lines. corrupt: sends wrong bytes.
-    boastful: says it has everything, and has nothing. mute: accepts requests and never sends. dying: dies at a time by
-    chance within the rollout and is back `away_seconds` later with the chunks that it had (never, where 0).
+    boastful: says it has everything, and has nothing. mute: accepts requests and never sends. dying: one at least, dies
+    at a time of chance in the rollout and is back `away_seconds` later with the chunks that it had (never, where 0).
     late: comes when the others are half through. loss: share of packets lost. full: has no room on its disk from half
     time on. parted: every fourth node reaches neither the others nor the tracker between these times."""
 
