@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-import trio
 
 from agent.commands.announcing import tell_untold
 from agent.commands.exit_codes import FAILURE, exit_code_of
 from agent.commands.local_store import store_at_hand, told_failures
-from agent.commands.running import config_flag, load, run_async
+from agent.commands.running import config_flag, finish_or_end, load, run_async
 from agent.commands.sectioned_command import SectionedCommand
 from agent.content.errors import InputError, ShoalError
 from agent.content.platform import Platform
@@ -60,7 +59,7 @@ _GRANTS = ("network.host", "security.insecure")
     metavar="NAME=WHERE",
     help="Directory, URL, docker-image://REF or oci-layout://DIRECTORY[:NAME].",
 )
-@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Label of the image.")
+@click.option("--label", "labels", multiple=True, metavar="NAME[=VALUE]", help="Label of the image.")
 @click.option(
     "--secret",
     "secrets",
@@ -98,6 +97,8 @@ _GRANTS = ("network.host", "security.insecure")
     help="type=image, oci, docker, tar, local or cacheonly, with dest=PATH, compression=zstd, push=true and so on. "
     "[default: type=image, the store]",
 )  # fmt: skip
+@click.option("--push", is_flag=True, help="The same as --output type=registry.")
+@click.option("--load", is_flag=True, help="The same as --output type=image.")
 @click.option("--squash", is_flag=True, help="One layer for all that the build adds.")
 @click.option(
     "--compression", type=click.Choice(["gzip", "zstd", "none"]), default="gzip",
@@ -166,6 +167,8 @@ class _Flags:
     no_cache_filter: str | None
     pull: bool
     outputs: tuple[str, ...]
+    push: bool
+    load: bool
     squash: bool
     compression: Any
     keep_times: bool
@@ -194,7 +197,7 @@ class _Flags:
             target=self.target,
             build_args=arguments,
             contexts=parse_pairs(self.contexts, "build-context"),
-            labels=parse_pairs(self.labels, "label"),
+            labels=parse_pairs(self.labels, "label", lone=""),
             secrets=parse_secrets(self.secrets, environment),
             ssh=parse_ssh(self.ssh, environment),
             platforms=tuple(Platform.parse(one) for one in (self.platforms or "").split(",") if one),
@@ -203,11 +206,17 @@ class _Flags:
             allow=frozenset(self.allow),
             no_cache=self.no_cache or stages,
             pull=self.pull,
-            outputs=tuple(parse_output(one) for one in self.outputs) or (Output("store"),),
+            outputs=self._outputs(),
             squash=self.squash,
             compression=self.compression,
             keep_times=self.keep_times,
         )
+
+    def _outputs(self) -> tuple[Output, ...]:
+        """Raises InputError."""
+        short = {"type=registry": self.push, "type=image": self.load}
+        texts = (*self.outputs, *(text for text, is_given in short.items() if is_given))
+        return tuple(parse_output(one) for one in texts or ("type=image",))
 
 
 async def _check(store: Store | None, flags: _Flags) -> NoReturn:
@@ -242,10 +251,7 @@ async def _build(settings: Settings, flags: _Flags, request: BuildRequest) -> "B
         except ShoalError as error:
             failure = error
 
-    async with (
-        trio.open_nursery() as nursery
-    ):  # Ctrl-C comes to the main task, which cancels this one, threads too
-        nursery.start_soon(work)
+    await finish_or_end(work)
     if isinstance(failure, StepFailed):
         _end_failed(failure, read)
     if failure is not None:

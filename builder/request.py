@@ -49,16 +49,23 @@ class BuildRequest:
 
 
 def parse_pairs(
-    texts: Iterable[str], flag: str, environment: Mapping[str, str] | None = None
+    texts: Iterable[str],
+    flag: str,
+    environment: Mapping[str, str] | None = None,
+    *,
+    lone: str | None = None,
 ) -> dict[str, str]:
-    """`NAME=VALUE`; a lone NAME takes its value from `environment` where that is given, and goes where it has none."""
+    """`NAME=VALUE`; a lone NAME takes its value from `environment` where that is given, and goes where it has none;
+    else it is `lone`, or refused where that is None."""
     pairs = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        if not name or (not equals and environment is None):
+        if not name or (not equals and environment is None and lone is None):
             raise InputError(f"--{flag} {text[:100]!r}: expected NAME=VALUE")
         if equals:
             pairs[name] = value
+        elif lone is not None:
+            pairs[name] = lone
         elif environment is not None and name in environment:
             pairs[name] = environment[name]
     return pairs
@@ -103,10 +110,12 @@ def parse_ssh(texts: Iterable[str], environment: Mapping[str, str]) -> dict[str,
     agents: dict[str, KeyAgent | Path] = {}
     for text in texts:
         name, _, path = text.partition("=")
-        path = path or environment.get("SSH_AUTH_SOCK", "")
-        if not path:
+        variable = "" if path else environment.get("SSH_AUTH_SOCK", "")
+        path = path or variable
+        if not path or (variable and not Path(variable).is_socket()):
+            found = f"is {variable}, which is no socket" if variable else "is not set"
             raise InputError(
-                f"--ssh {text}: no ssh agent: SSH_AUTH_SOCK is not set; start one, or give ID=SOCKET or ID=KEY"
+                f"--ssh {text}: no ssh agent: SSH_AUTH_SOCK {found}; start one, or give ID=SOCKET or ID=KEY"
             )
         if Path(path).is_socket():
             agents[name or "default"] = Path(path).absolute()

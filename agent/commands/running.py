@@ -7,8 +7,10 @@ import logging
 import os
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -109,6 +111,38 @@ def confess(error: Exception) -> NoReturn:
 def fail(error: ShoalError) -> NoReturn:
     click.echo(f"shoal: {redact(str(error))}", err=True)
     sys.exit(exit_code_of(error))
+
+
+async def finish_or_end(work: Callable[[], Awaitable[None]]) -> None:
+    """`work` is ended in order, threads too, by Ctrl-C (which comes to the main task, and cancels the others) and by
+    what else asks a command to end: a CI job that is cancelled, a terminal that is gone. All are KeyboardInterrupt."""
+    ended = False
+
+    async def watch(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+        nonlocal ended
+        async for _ in signals:
+            ended = True
+            scope.cancel()
+
+    async def finish(scope: trio.CancelScope) -> None:
+        await work()
+        scope.cancel()
+
+    with _asked_to_end() as signals:
+        async with trio.open_nursery() as nursery:
+            if signals is not None:
+                nursery.start_soon(watch, signals, nursery.cancel_scope)
+            nursery.start_soon(finish, nursery.cancel_scope)
+    if ended:
+        raise KeyboardInterrupt
+
+
+def _asked_to_end() -> AbstractContextManager[AsyncIterator[int] | None]:
+    """None where no signal comes to: beside the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        return nullcontext()
+    signals = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) == signal.SIG_DFL]
+    return trio.open_signal_receiver(*signals) if signals else nullcontext()
 
 
 async def wait_stop_signal() -> None:

@@ -170,20 +170,27 @@ def _downloaded_root(file: Path, request: ContextRequest) -> Path | bytes:
 
 def _with_dockerfile(root: Path, request: ContextRequest) -> BuildContext:
     """Of Docker: `-f` is relative to where the command runs; the usual one stands at the context's root."""
-    if request.file == "-":
-        return BuildContext(root, _ignore([root / _IGNORE]), _dockerfile(request.stdin))
     fetched = root.resolve().is_relative_to(request.work.resolve())
-    if fetched:  # a stranger's links lead to no file of this machine
-        path = path_in_root(root, request.file or "Dockerfile")
-        ignores = [
-            path_in_root(root, f"{request.file or 'Dockerfile'}.dockerignore"),
-            path_in_root(root, _IGNORE),
-        ]
+    # a stranger's links lead to no file of this machine
+    usual = path_in_root(root, _IGNORE) if fetched else root / _IGNORE
+    if request.file == "-":
+        return BuildContext(root, _ignore([usual]), _dockerfile(request.stdin))
+    if fetched:
+        name = _fetched_dockerfile(root, request.file)
+        path, own = path_in_root(root, name), path_in_root(root, f"{name}{_IGNORE}")
     else:
         path = _local_dockerfile(root, request.file)
-        ignores = [path.with_name(f"{path.name}.dockerignore"), root / _IGNORE]
-    name = Path(request.file or path.name).name
-    return BuildContext(root, _ignore(ignores), _read(path, MAX_DOCKERFILE_BYTES), name)
+        own = path.with_name(f"{path.name}{_IGNORE}")
+    shown = Path(request.file or path.name).name
+    return BuildContext(root, _ignore([own, usual]), _read(path, MAX_DOCKERFILE_BYTES), shown)
+
+
+def _fetched_dockerfile(root: Path, file: str | None) -> str:
+    """Raises InputError where it is not there."""
+    for name in ("Dockerfile", "dockerfile") if file is None else (file,):
+        if path_in_root(root, name).exists():
+            return name
+    raise InputError(f"the context has no {file or 'Dockerfile'}: -f names another file of it")
 
 
 def _local_dockerfile(root: Path, file: str | None) -> Path:

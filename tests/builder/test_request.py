@@ -22,7 +22,11 @@ def test_a_build_argument_without_a_value_takes_the_environments() -> None:
 @pytest.mark.parametrize("text", ["", "=x", "x"])
 def test_a_pair_without_a_name_or_value_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="expected NAME=VALUE"):
-        parse_pairs([text], "label")
+        parse_pairs([text], "build-context")
+
+
+def test_a_label_without_a_value_is_an_empty_one() -> None:
+    assert parse_pairs(["a", "b=1", "c="], "label", lone="") == {"a": "", "b": "1", "c": ""}
 
 
 def test_secrets_come_from_files_and_variables(tmp_path: Path) -> None:
@@ -64,6 +68,8 @@ def test_an_ssh_agent_is_found_by_variable_or_path(scratch: Path) -> None:
         }
     with pytest.raises(InputError, match="SSH_AUTH_SOCK is not set"):
         parse_ssh(["default"], {})
+    with pytest.raises(InputError, match="SSH_AUTH_SOCK is /nowhere, which is no socket"):
+        parse_ssh(["default"], {"SSH_AUTH_SOCK": "/nowhere"})
     with pytest.raises(InputError, match="cannot read the ssh key"):
         parse_ssh([f"default={scratch}"], {})
 

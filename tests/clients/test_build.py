@@ -187,7 +187,7 @@ async def test_a_failing_run_shows_its_line_its_last_output_and_its_status(scrat
 
 @pytest.mark.real("runc", "iptables", "busybox")
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 async def test_nothing_is_left_of_a_build_that_is_ended(scratch: Path, number: signal.Signals) -> None:
     command = ShoalCommand(scratch / "node")
     await import_base(command)
@@ -204,7 +204,7 @@ async def test_nothing_is_left_of_a_build_that_is_ended(scratch: Path, number: s
         process.send_signal(number)
         with trio.fail_after(30):
             status = await trio.to_thread.run_sync(process.wait)
-    assert status == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    assert status == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     if number == signal.SIGKILL:  # the next build clears up
         await build(command, context(scratch, "FROM base/busybox:1\nLABEL a=b\n"))
     assert left_behind(scratch) == []

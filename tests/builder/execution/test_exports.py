@@ -151,15 +151,13 @@ async def test_an_image_is_pushed_to_the_registry_of_its_name(tmp_path: Path) ->
     async with open_upstream() as upstream:
         shoal = CommandLine(tmp_path / "data", upstream)
         name = f"{REGISTRY}/team/app:1"
-        told = await shoal.run(
-            "build", "--progress=plain", "-t", name, "-o", "type=image,push=true", "--json", str(tmp_path)
-        )
+        told = await shoal.run("build", "--progress=plain", "-t", name, "--push", "--json", str(tmp_path))
         assert told.exit_code == 0, told.output
         held = upstream.shelf.find_manifest("team/app", "1")
         assert held is not None
         assert str(Digest.of(held[1].body)) == json.loads(told.stdout)["digest"]
         assert f"pushing {name}" in told.stderr
-        refused = await shoal.run("build", "-o", "type=image,push=true", "-t", "team/app:1", str(tmp_path))
+        refused = await shoal.run("build", "--push", "--load", "-t", "team/app:1", str(tmp_path))
         assert refused.exit_code == 2
         assert "a name in this cluster" in refused.output
 

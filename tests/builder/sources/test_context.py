@@ -124,6 +124,9 @@ async def test_a_tar_on_standard_input_is_the_context(
     assert context.dockerfile == BODY
     assert (context.root / "a").read_bytes() == b"A"
     assert (await opened(tmp_path, "-", "d/x.Dockerfile", encode(tar))).dockerfile == b"FROM x\n"
+    assert (await opened(tmp_path, "-", stdin=tar_of([file("dockerfile", BODY)]))).dockerfile == BODY
+    with pytest.raises(InputError, match="the context has no d/Dockerfile: -f names another file of it"):
+        await opened(tmp_path, "-", "d/Dockerfile", encode(tar))
 
 
 async def test_a_text_on_standard_input_is_the_dockerfile_and_nothing_else_is_there(tmp_path: Path) -> None:
