@@ -19,6 +19,7 @@ _USUAL_SMALLEST_COUNT = 64
 _SMALL_BLOB_CHUNK_BYTES = 512 * _KIB
 _SMALL_BLOB_COUNT = 32
 _TARGET_COUNT = 1024
+_FEW_CHUNKS = 32
 
 
 def chunk_bytes_for(size: int) -> int:
@@ -47,6 +48,11 @@ class ChunkMap:
     @property
     def count(self) -> int:
         return -(-self.size // self.chunk_bytes)
+
+    @property
+    def is_coarse(self) -> bool:
+        """A few large chunks, as no size is cut but by hand: the way of each through all nodes is most of the time."""
+        return self.count <= _FEW_CHUNKS and self.chunk_bytes >= _USUAL_SMALLEST_BYTES
 
     def span(self, index: int) -> tuple[int, int]:
         """(first byte, one past the last byte) of a chunk. Raises IndexError outside the blob."""

@@ -36,7 +36,8 @@ class DownloadMember:
         throttled, reads.throttled_seconds = reads.throttled_seconds, None
         may_read = not reads.refused and trio.current_time() >= reads.paused_until
         neighbours = 0 if session is None else len(session.neighbours)
-        sought = neighbours_sought(download.services.neighbours, download.participants)
+        chunks = None if session is None else session.swarm.chunks
+        sought = neighbours_sought(download.services.neighbours, download.participants, chunks)
         return SwarmReport(
             digest=download.digest,
             size=download.size,

@@ -233,7 +233,9 @@ class SwarmHub:
     def _has_enough(self, session: SwarmSession) -> bool:
         """Then it seeks no more neighbours (others may still find it): news goes to each of them, most of the time in
         vain."""
-        return len(session.neighbours) >= neighbours_sought(self._neighbours, session.participants)
+        return len(session.neighbours) >= neighbours_sought(
+            self._neighbours, session.participants, session.swarm.chunks
+        )
 
     def _greet(self, session: SwarmSession, link: PeerLink) -> None:
         side = self._sides.get(link)

@@ -184,7 +184,7 @@ class SwarmSession:
     def on_chunk(self, node: NodeId, index: int, data: bytearray) -> None:
         expected = self._expected.pop((node, index), None)
         if expected is not None and self.sink is not None:
-            self.swarm.on_arrived(node, index)
+            self.perform(self.swarm.on_arrived(node, index, trio.current_time()))
             self.sink.on_chunk(node, index, data, expected)
 
     def tell_room(self) -> None:

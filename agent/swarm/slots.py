@@ -10,12 +10,9 @@ lags can be faster than its line (docs/policies.md).
 from agent.content.chunk_map import ChunkMap
 from agent.swarm.policy import SwarmPolicy
 
-FEW_CHUNKS = 32
-LARGE_CHUNK_BYTES = 1024 * 1024
-
 
 def slots(policy: SwarmPolicy, chunks: ChunkMap) -> tuple[int, int]:
     """Up and down, for a blob that is cut like this."""
-    if chunks.count <= FEW_CHUNKS and chunks.chunk_bytes >= LARGE_CHUNK_BYTES:
+    if chunks.is_coarse:
         return min(policy.uploads, 1), min(policy.downloads, 1)
     return policy.uploads + policy.ahead, policy.downloads + policy.ahead

@@ -241,12 +241,17 @@ class Swarm:
         peer.receiving.add(index)
         return [Request(node, index, expected), *self._settle(now)]
 
-    def on_arrived(self, node: NodeId, index: int) -> None:
-        """All bytes of a transfer are in, and go to be checked and written. Report on_verified or on_corrupt."""
+    def on_arrived(self, node: NodeId, index: int, now: float) -> list[Action]:
+        """All bytes of a transfer are in, and go to be checked and written. Report on_verified or on_corrupt.
+
+        There is room for the next one already. Where that means an idle line it is told now (1,000 nodes, 25 chunks:
+        1.66 of the bound instead of 1.71); beside a second transfer it would only bring more offers than there is room
+        for (100 nodes, 256 chunks, a fast registry: 1.05 instead of 1.035)."""
         peer = self._peers.get(node)
         if peer is not None:
             peer.receiving.discard(index)
         self._arrivals.check(index, node)
+        return self._settle(now) if self._slots == 1 else []
 
     def on_verified(self, index: int, chunk: bytes, sender: NodeId | None, now: float) -> list[Action]:
         """The chunk is checked and on disk. `chunk` is its BLAKE3-256; `sender` None: we read it from the registry."""

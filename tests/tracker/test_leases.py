@@ -42,6 +42,25 @@ def test_a_blob_runs_no_more_leases_than_its_budget(tracker: Tracker) -> None:
     assert sum(len(node.leases) for node in nodes) == BLOB_START
 
 
+def test_of_a_few_large_chunks_the_first_is_read_alone() -> None:
+    coarse = Tracker(CLUSTER, random.Random(1), cut=lambda size: ChunkMap(size, -(-size // 25)))
+    nodes = [FakeNode(n) for n in range(10)]
+    for node in nodes:
+        node.call(coarse, 0)
+    assert sum(len(node.leases) for node in nodes) == 1
+
+
+@pytest.mark.parametrize(("seconds_beside_another", "expected"), [(2.0, 2), (1.0, 4)])
+def test_more_follow_the_first_where_the_registry_is_faster_than_a_node(
+    seconds_beside_another: float, expected: int
+) -> None:
+    budget = Budget()
+    budget.begin_with_one(BLOB)
+    for now, seconds in enumerate([1.0, seconds_beside_another, seconds_beside_another]):
+        budget.on_completed_while_others_wait(BLOB, REGISTRY, 120_000_000, seconds, now)
+    assert int(budget.blob(BLOB).limit) == expected
+
+
 def test_what_a_peer_holds_is_not_leased(tracker: Tracker) -> None:
     seeder, node = FakeNode(1, complete=True), FakeNode(2)
     seeder.call(tracker, 0)

@@ -147,6 +147,11 @@ class Budget:
         faded = 2 ** ((now - self._halved_at[registry]) / _STRETCH_FADES_SECONDS)
         return max(self._stretched[registry] / faded, 1.0)
 
+    def begin_with_one(self, blob: Digest) -> None:
+        """Of few chunks the first comes alone, and is passed on that much earlier; the others come two at a time from a
+        registry that is no faster than a node, since that shows beside the first."""
+        self.blob(blob).limit = 1.0
+
     def forget_blob(self, blob: Digest) -> None:
         self._blobs.pop(blob, None)
 

@@ -91,6 +91,8 @@ class LeaseBook:
 
     def on_size(self, swarm: Swarm) -> None:
         """The size is known: a lease of everything now covers all chunks."""
+        if swarm.chunks is not None and swarm.chunks.is_coarse:
+            self._budget.begin_with_one(swarm.digest)
         for lease in swarm.leases.values():
             if lease.stop == 0:
                 lease.stop = swarm.count

@@ -248,7 +248,7 @@ class Download:
     def on_chunk(self, link: Link, peer: NodeId, index: int, wrong: bool) -> None:
         if not link.is_open or self._expected.pop((peer, index), None) is None:
             return
-        self.swarm.on_arrived(peer, index)
+        self.perform(self.swarm.on_arrived(peer, index, self.node.clock.now))
         seconds = self.blob.chunks.chunk_bytes / self.node.cluster.check_rate
         self.node.clock.after(seconds, self._on_checked, peer, index, wrong)
 
@@ -289,7 +289,7 @@ class Download:
 
     @property
     def neighbours_sought(self) -> int:
-        return neighbours_sought(self.node.cluster.scenario.neighbours, self.participants)
+        return neighbours_sought(self.node.cluster.scenario.neighbours, self.participants, self.blob.chunks)
 
     def meet(self, peers: Iterable[PeerAddress]) -> None:
         needed = set()

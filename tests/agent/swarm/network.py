@@ -233,7 +233,7 @@ class Node:
         wanted.heard_at = self.network.now
         if ended:
             del self.expected[peer, transfer.index]
-            self.swarm.on_arrived(peer, transfer.index)
+            self.perform(self.swarm.on_arrived(peer, transfer.index, self.network.now))
             due = self.network.now + CHECK_SECONDS
             self.network.at(due, lambda: self._on_checked(peer, transfer, wanted.digest))
 

@@ -169,7 +169,7 @@ class SwarmMachine(RuleBasedStateMachine):
     def arrived(self, data: st.DataObject) -> None:
         node, index = data.draw(st.sampled_from(sorted(self.transfers)))
         expected = self.transfers.pop((node, index))
-        self.swarm.on_arrived(node, index)
+        self.perform(self.swarm.on_arrived(node, index, self.now))
         self.checking.append((node, index, expected))
         assert self.swarm.state_of(index) is ChunkState.CHECKING
 

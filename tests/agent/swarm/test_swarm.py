@@ -53,10 +53,10 @@ def join(one: Swarm, *peers: NodeId, have: ChunkSet = NONE, want: ChunkSet = NON
 
 
 def receive(one: Swarm, index: int, sender: NodeId, now: float, by: NodeId = CAT) -> list[act.Action]:
-    """A chunk comes in and verifies; the actions of the last step."""
+    """A chunk comes in and verifies; the actions of these two steps."""
     (request,) = only(one.on_offer(sender, index, vouch(index, by), now), act.Request)
-    one.on_arrived(sender, index)
-    return one.on_verified(index, request.expected, sender, now)
+    arrived = one.on_arrived(sender, index, now)
+    return arrived + one.on_verified(index, request.expected, sender, now)
 
 
 def told(todo: Sequence[act.Action]) -> act.Tell:
@@ -234,7 +234,7 @@ def test_a_chunk_is_requested_from_one_neighbour_only() -> None:
     one.on_offer(ANN, 3, vouch(3), 0.0)
     assert one.on_offer(BOB, 3, vouch(3), 0.1)[0] == act.Reject(BOB, 3, "taken")
     assert one.on_offer(ANN, 3, vouch(3), 0.1)[0] == act.Reject(ANN, 3, "taken")
-    one.on_arrived(ANN, 3)
+    one.on_arrived(ANN, 3, 0.1)
     assert one.state_of(3) is ChunkState.CHECKING
     assert one.on_offer(BOB, 3, vouch(3), 0.2)[0] == act.Reject(BOB, 3, "have")
 
@@ -319,7 +319,7 @@ def test_what_is_wanted_again_within_a_batch_is_told_again_all_the_same() -> Non
     one.on_timer(1.0)
     one.on_have(ANN, chunks(0), 1.0)
     one.on_offer(ANN, 3, vouch(3), 5.0)
-    one.on_arrived(ANN, 3)
+    one.on_arrived(ANN, 3, 5.0)
     one.on_unwritten(3, 5.001)
     assert one.state_of(3) is ChunkState.MISSING
     assert 3 in told(one.on_timer(one.next_timer(5.001))).add
@@ -403,11 +403,25 @@ def test_room_that_comes_back_is_told_at_once_to_a_few_who_hold_what_is_missing(
     one.on_timer(1.0)
     one.on_offer(ANN, 0, vouch(0), 1.001)
     one.on_starving(7, 1.002)
-    one.on_arrived(ANN, 0)
+    assert one.on_arrived(ANN, 0, 1.003) == []
     rooms = only(one.on_verified(0, truth(0), ANN, 1.003), act.TellOne)
     assert len({room.peer for room in rooms} & able) == len(rooms) == 5
     assert {room.news for room in rooms} == {act.Tell(NONE, NONE, NONE, one.free, chunks(7))}
     assert only(one.on_leave(LIAR, 1.004), act.TellOne) == []
+
+
+def test_of_large_chunks_that_come_one_by_one_the_next_has_room_while_the_last_is_checked() -> None:
+    large = ChunkMap(8 << 20, 1 << 20)
+    one = Swarm(BLOB, large, NONE, PlainNotary(ME), random.Random(1), POLICY)
+    join(one, ANN, have=ChunkSet.full(8))
+    one.on_timer(1.0)
+    (request,) = only(one.on_offer(ANN, 0, vouch(0), 1.001), act.Request)
+    assert one.free == 0
+    assert only(one.on_arrived(ANN, 0, 1.002), act.TellOne) == [
+        act.TellOne(ANN, act.Tell(NONE, NONE, NONE, 1, NONE))
+    ]
+    assert one.state_of(0) is ChunkState.CHECKING
+    assert only(one.on_verified(0, request.expected, ANN, 1.003), act.TellOne) == []
 
 
 def test_where_nothing_moves_neighbours_are_told_everything_anew_ever_more_rarely() -> None:
@@ -485,7 +499,7 @@ def test_the_slower_of_two_sources_is_cancelled() -> None:
     one = almost()
     due = late(one)
     one.on_offer(BOB, 7, vouch(7), due)
-    one.on_arrived(BOB, 7)
+    one.on_arrived(BOB, 7, due)
     assert only(one.on_verified(7, truth(7), BOB, due), act.Cancel) == [act.Cancel(ANN, 7)]
     assert one.is_complete
 
@@ -495,7 +509,7 @@ def test_a_second_source_must_mean_the_same_bytes() -> None:
     due = late(one)
     other = vouch(7, LIAR, falsehood(7))
     assert one.on_offer(BOB, 7, other, due)[0] == act.Reject(BOB, 7, "unvouched")
-    one.on_arrived(ANN, 7)
+    one.on_arrived(ANN, 7, due)
     one.on_verified(7, truth(7), ANN, due)
     assert one.claims.vouch_for(7) == vouch(7)
 
@@ -504,7 +518,7 @@ def test_a_chunk_is_wanted_again_where_one_source_dies_and_the_other_sent_rubbis
     one = almost()
     due = late(one)
     one.on_offer(BOB, 7, vouch(7), due)
-    one.on_arrived(BOB, 7)
+    one.on_arrived(BOB, 7, due)
     one.on_leave(ANN, due)
     assert one.state_of(7) is ChunkState.CHECKING
     one.on_corrupt(BOB, 7, due)
@@ -528,7 +542,7 @@ def test_who_sends_wrong_bytes_is_banned_and_nothing_more_is_taken_from_it() -> 
     one = swarm()
     join(one, ANN, BOB)
     one.on_offer(ANN, 3, vouch(3), 0.0)
-    one.on_arrived(ANN, 3)
+    one.on_arrived(ANN, 3, 0.0)
     todo = one.on_corrupt(ANN, 3, 1.0)
     assert [ban.node for ban in only(todo, act.Ban)] == [ANN]
     assert one.state_of(3) is ChunkState.MISSING
@@ -548,7 +562,7 @@ def lied_to() -> Swarm:
         (4, CAT, truth(4)),
     ):
         one.on_offer(ANN, index, vouch(index, by, chunk), 0.1)
-        one.on_arrived(ANN, index)
+        one.on_arrived(ANN, index, 0.1)
         one.on_verified(index, chunk, ANN, 0.1)
     assert one.have == chunks(1, 2, 3, 4)
     return one
@@ -595,7 +609,7 @@ def test_a_chunk_being_checked_that_the_map_belies_is_not_kept() -> None:
     one = swarm()
     join(one, ANN)
     one.on_offer(ANN, 3, vouch(3, LIAR, falsehood(3)), 0.1)
-    one.on_arrived(ANN, 3)
+    one.on_arrived(ANN, 3, 0.1)
     one.on_claims([(3, truth(3))], lambda _: None, 1.0)
     assert only(one.on_verified(3, falsehood(3), ANN, 1.1), act.Forget) == [act.Forget(chunks(3))]
     assert one.state_of(3) is ChunkState.MISSING
@@ -604,7 +618,7 @@ def test_a_chunk_being_checked_that_the_map_belies_is_not_kept() -> None:
 def test_a_chunk_being_checked_whose_voucher_is_exposed_is_not_kept() -> None:
     one = lied_to()
     one.on_offer(ANN, 6, vouch(6, LIAR), 0.5)
-    one.on_arrived(ANN, 6)
+    one.on_arrived(ANN, 6, 0.5)
     one.on_claims([(3, truth(3))], held, 1.0)
     assert only(one.on_verified(6, truth(6), ANN, 1.1), act.Forget) == [act.Forget(chunks(6))]
 
@@ -687,7 +701,7 @@ def whole_with_a_lie() -> Swarm:
     join(one, ANN)
     for index, by, chunk in ((0, LIAR, falsehood(0)), (1, CAT, truth(1))):
         one.on_offer(ANN, index, vouch(index, by, chunk), 0.1)
-        one.on_arrived(ANN, index)
+        one.on_arrived(ANN, index, 0.1)
         one.on_verified(index, chunk, ANN, 0.1)
     todo = one.on_claims([(0, truth(0))], lambda _: falsehood(0), 1.0)
     assert only(todo, act.Forget) == []
@@ -738,7 +752,7 @@ def test_events_of_strangers_do_nothing() -> None:
     assert one.on_reject(ANN, 0, "x", 0.0) == []
     assert one.on_sent(ANN, 0, 0.0) == []
     assert one.on_leave(ANN, 0.0) == []
-    one.on_arrived(ANN, 0)
+    one.on_arrived(ANN, 0, 0.0)
     assert one.want == ChunkSet.full(8)
 
 
@@ -765,7 +779,7 @@ def test_who_only_gives_is_sent_nothing_and_taken_from() -> None:
 def arrive(one: Swarm, node: NodeId, index: int) -> None:
     one.claims.settle(index, truth(index))
     one.on_offer(node, index, None, 0.1)
-    one.on_arrived(node, index)
+    one.on_arrived(node, index, 0.1)
     one.on_verified(index, truth(index), node, 0.2)
 
 
