@@ -40,8 +40,8 @@ test: $(STAMP)  ## every test, with real engines where they are installed (in CI
 test-fast: $(STAMP)  ## what needs neither root nor real components: under 30 seconds
 	$(BIN)/python -m pytest -q -m 'not real and not slow' -n auto $(PYTEST)
 
-bench: $(STAMP)  ## the data plane and a cluster of real agents on slow links, 15 minutes (FULL=1: hours; JSON=file; root)
-	$(BIN)/python -m tests.bench $(if $(FULL),--full) $(if $(JSON),--json $(JSON))
+bench: $(STAMP)  ## the data plane and a cluster of real agents on slow links, 15 minutes (FULL=1: everything, hours; JSON=file RESUME=1; root)
+	$(BIN)/python -m tests.bench $(if $(FULL),--full) $(if $(JSON),--json $(JSON)) $(if $(RESUME),--resume)
 
 bench-faults: $(STAMP)  ## what faults cost while nodes pull (JSON=file; root)
 	$(BIN)/python -m tests.bench.faults $(if $(JSON),--json $(JSON))

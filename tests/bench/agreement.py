@@ -1,27 +1,26 @@
 """Whether the simulator tells the truth: real agents on shaped links, and the same rollouts simulated.
 
-    python -m tests.bench.agreement [--only TEXT] [--json FILE]
+    python -m tests.bench.agreement [--only TEXT] [--json FILE [--resume]]
 
 Links are slow enough for processors not to matter. The simulation is given what the links were measured to carry of
 payload in the same run, the image's layers, cut as agents cut them, and how the links queue; it is not told any result.
-Exit codes: 0 all agree within 15 per cent, 1 some do not, 2 something is lacking here (needs what tests.bench.cluster
-needs).
+Exit codes: 0 all agree within 15 per cent, 1 some do not or failed, 2 something is lacking here (needs what
+tests.bench.cluster needs).
 """
 
 import argparse
-import json
 import statistics
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 
 import trio
 
-from tests.bench.cluster import ClusterRun
+from tests.bench.cluster import measure_one
 from tests.bench.cluster_row import ClusterRow
 from tests.bench.scenario import MB, Scenario
-from tests.bench.shaped_cluster import clear_up_after_sigterm, open_memory
+from tests.bench.series import Job, add_flags, open_series
+from tests.bench.shaped_cluster import clear_up_after_sigterm
 from tests.clients.components import missing_components
 from tracker.simulation.cluster import Cluster
 from tracker.simulation.report import report_of
@@ -48,6 +47,11 @@ class Agreement:
     simulated_seconds: float
     real_copies: float
     simulated_copies: float
+    machine_busy: float
+
+    @property
+    def name(self) -> str:
+        return self.scenario
 
     @property
     def ratio(self) -> float:
@@ -60,11 +64,12 @@ class Agreement:
     def line(self) -> str:
         return (
             f"{self.scenario:42} {self.bound_seconds:7.2f} {self.real_seconds:7.2f} {self.simulated_seconds:9.2f} "
-            f"{self.ratio:6.3f} {self.real_copies:7.3f} {self.simulated_copies:9.3f}{'' if self.holds else '  APART'}"
+            f"{self.ratio:6.3f} {self.real_copies:7.3f} {self.simulated_copies:9.3f} "
+            f"{self.machine_busy:5.0%}{'' if self.holds else '  APART'}"
         )
 
 
-HEADING = f"{'':42} {'bound':>7} {'real':>7} {'simulated':>9} {'ratio':>6} {'copies':>7} {'simulated':>9}"
+HEADING = f"{'':42} {'bound':>7} {'real':>7} {'simulated':>9} {'ratio':>6} {'copies':>7} {'simulated':>9} {'busy':>5}"
 
 
 def simulated(scenario: Scenario, row: ClusterRow, seed: int) -> Simulated:
@@ -83,6 +88,10 @@ def simulated(scenario: Scenario, row: ClusterRow, seed: int) -> Simulated:
     )
 
 
+def _name(scenario: Scenario) -> str:
+    return f"{scenario.name} ({scenario.registry_mbit:g})"
+
+
 def compare(scenario: Scenario, row: ClusterRow) -> Agreement:
     reports = []
     for seed in _SEEDS:
@@ -90,39 +99,34 @@ def compare(scenario: Scenario, row: ClusterRow) -> Agreement:
         cluster.run()
         reports.append(report_of(cluster))
     return Agreement(
-        scenario=f"{row.scenario} ({scenario.registry_mbit:g})",
+        scenario=_name(scenario),
         bound_seconds=row.bound_seconds,
         real_seconds=row.seconds,
         simulated_seconds=round(statistics.median(max(report.finish_times) for report in reports), 3),
         real_copies=row.registry_copies,
         simulated_copies=round(statistics.median(report.registry_copies for report in reports), 4),
+        machine_busy=row.machine_busy,
     )
 
 
-async def measure(scenarios: Sequence[Scenario]) -> list[Agreement]:
-    found = []
-    print(HEADING)
-    for scenario in scenarios:
-        with open_memory() as root:
-            row = await ClusterRun(scenario, root).measure()
-        found.append(compare(scenario, row))
-        print(found[-1].line(), f"({row.machine_busy:.0%} busy)", flush=True)
-    return found
+def measure(scenario: Scenario) -> Agreement:
+    return compare(scenario, trio.run(measure_one, scenario))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.agreement", description=__doc__)
     parser.add_argument("--only", default="", help="scenarios whose name contains this")
-    parser.add_argument("--json", type=Path)
+    add_flags(parser)
     given = parser.parse_args()
     if missing := missing_components(["namespaces", "registry", "skopeo", "curl"]):
         print(f"lacking here: {', '.join(missing)} (make real-components; root)", file=sys.stderr)
         return 2
     clear_up_after_sigterm()
-    found = trio.run(measure, [one for one in SCENARIOS if given.only in one.name])
-    if given.json is not None:
-        given.json.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n")
-    return int(not all(one.holds for one in found))
+    series = open_series(Agreement, parser, given)
+    print(HEADING)
+    chosen = [one for one in SCENARIOS if given.only in one.name]
+    failed = series.run([Job(_name(one), one.usual_seconds, partial(measure, one)) for one in chosen])
+    return failed or int(not all(one.holds for one in series.rows.values()))
 
 
 if __name__ == "__main__":

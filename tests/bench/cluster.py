@@ -1,18 +1,19 @@
 """The shaped cluster: real agents on hosts with slow links, against the fluid bound, and beside the same nodes without
 Shoal.
 
-    python -m tests.bench.cluster [--full] [--only TEXT] [--no-straight] [--json FILE]
+    python -m tests.bench.cluster [--full] [--only TEXT] [--no-straight] [--json FILE [--resume]]
 
 Needs root, network namespaces, docker-registry, skopeo and curl (`make real-components`). Every row is measured on a
 cluster of its own, with empty stores.
 """
 
 import argparse
-import json
 import os
+import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -21,6 +22,7 @@ from tests.bench.bench_node import BenchNode
 from tests.bench.cluster_row import HEADING, ClusterRow
 from tests.bench.link_rates import LinkRates, measure_rates
 from tests.bench.scenario import DEFAULT, MB, Scenario, whole_matrix
+from tests.bench.series import Job, add_flags, open_series
 from tests.bench.shaped_cluster import (
     Hosts,
     ShapedCluster,
@@ -199,23 +201,17 @@ def _settled_bytes(registry: Registry) -> int:
     return registry.blob_bytes()
 
 
-async def measure_all(scenarios: Sequence[Scenario]) -> list[ClusterRow]:
-    rows = []
-    print(HEADING)
-    for scenario in scenarios:
-        with open_memory() as root:
-            row = await ClusterRun(scenario, root).measure()
-        rows.append(row)
-        print(row.line(), flush=True)
-    return rows
+async def measure_one(scenario: Scenario) -> ClusterRow:
+    with open_memory() as root:
+        return await ClusterRun(scenario, root).measure()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.cluster", description=__doc__)
     parser.add_argument("--full", action="store_true", help="the whole matrix: hours")
     parser.add_argument("--only", default="", help="scenarios whose name contains this")
     parser.add_argument("--no-straight", action="store_true", help="only Shoal")
-    parser.add_argument("--json", type=Path)
+    add_flags(parser)
     given = parser.parse_args()
     if missing := missing_components(["namespaces", "registry", "skopeo", "curl"]):
         parser.exit(2, f"lacking here: {', '.join(missing)} (make real-components; root)\n")
@@ -223,10 +219,12 @@ def main() -> None:
     if given.no_straight:
         scenarios = [replace(one, with_straight=False) for one in scenarios]
     clear_up_after_sigterm()
-    rows = trio.run(measure_all, scenarios)
-    if given.json is not None:
-        given.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    series = open_series(ClusterRow, parser, given)
+    print(HEADING)
+    return series.run(
+        [Job(one.name, one.usual_seconds, partial(trio.run, measure_one, one)) for one in scenarios]
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -27,6 +27,10 @@ class ClusterRow:
     node_bytes_per_second: float
     registry_bytes_per_second: float
 
+    @property
+    def name(self) -> str:
+        return self.scenario
+
     def line(self) -> str:
         mbit = [rate * 8 / 1e6 for rate in (self.node_bytes_per_second, self.registry_bytes_per_second)]
         return (

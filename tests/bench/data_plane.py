@@ -11,10 +11,12 @@ import json
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from agent.content.digest import Digest
 from tests.clients.command import run
 from tests.clients.daemon import open_daemon
 from tests.clients.registry import open_registry
-from tests.clients.shoal_node import REGISTRY, ShoalNode, open_shoal, open_tracker
+from tests.clients.shoal_node import REGISTRY, open_shoal, open_tracker
 from tests.clients.skopeo import Skopeo
 from tests.fakes.images import Image, make_image, random_layer, runnable_image
 from tests.fakes.publish import push_image
@@ -103,41 +105,50 @@ def _largest(image: Image) -> Digest:
 
 
 class DataPlane:
-    def __init__(self, root: Path, mib: int, times: int) -> None:
+    def __init__(self, root: Path, mib: int, times: int, file: Path | None) -> None:
         self._root = root
+        self._file = file
         self._size = mib * _MIB
         self._times = times
         self.rows: list[Row] = []
+        self.failed: list[str] = []
 
     async def measure(self, rows: Collection[str]) -> None:
-        """`rows`: names from ROWS."""
+        """`rows`: names from ROWS. What fails is told, and does not keep the others."""
         image = make_image([random_layer("data plane", self._size - 2048)])
         async with open_registry(self._root / "registry") as registry:
             await push_image(image, registry.url, "bench/large", "1")
-            if "cold" in rows:
-                await self._cold(registry.url, "bench/large:1", image, 1.15, self._times)
-            if "layers" in rows:
-                small = make_image([random_layer(f"small {number}", 100_000) for number in range(50)])
-                await push_image(small, registry.url, "bench/small", "1")
-                await self._cold(registry.url, "bench/small:1", small, 1.3, self._times)
-            if "warm" in rows or "small" in rows:
-                async with open_shoal(self._root / "a", registry.url) as node:
-                    await node.pull(f"{REGISTRY}/bench/large:1")
-                    if "warm" in rows:
-                        await self._warm(node, image)
-                    if "small" in rows:
-                        await self._small(node, registry.url)
-            if "agents" in rows:
-                await self._agent_to_agent(registry.url, image)
+            parts: dict[str, Callable[[str], Awaitable[None]]] = {
+                "cold": lambda url: self._cold(url, "bench/large:1", image, 1.15, self._times),
+                "layers": self._layers,
+                "warm": lambda url: self._warm(url, image),
+                "small": self._small,
+                "agents": lambda url: self._agent_to_agent(url, image),
+            }
+            for name in ROWS:
+                if name in rows:
+                    try:
+                        await parts[name](registry.url)
+                    except Exception as error:  # noqa: BLE001 -- whatever it is, the others are measured
+                        self.failed.append(name)
+                        traceback.print_exception(error)
+                        print(f"{name}: FAILED", flush=True)
 
     def _add(self, what: str, unit: str, measured: tuple[float, float, float], limit: str) -> None:
         ours, theirs, ratio = (round(value, 3) for value in measured)
         row = Row(what, unit, ours, theirs, ratio, limit)
         self.rows.append(row)
+        if self._file is not None:
+            self._file.write_text(json.dumps([asdict(row) for row in self.rows], indent=1) + "\n")
         print(
             f"{row.what:52} {row.ours:>10} {row.theirs:>10} {row.unit:12} {row.ratio:>7}  {row.limit}",
             flush=True,
         )
+
+    async def _layers(self, url: str) -> None:
+        small = make_image([random_layer(f"small {number}", 100_000) for number in range(50)])
+        await push_image(small, url, "bench/small", "1")
+        await self._cold(url, "bench/small:1", small, 1.3, self._times)
 
     async def _cold(self, url: str, reference: str, image: Image, limit: float, times: int) -> None:
         """skopeo through an agent that has nothing, and straight from the registry."""
@@ -169,10 +180,13 @@ class DataPlane:
         what = f"cold pull, one agent alone, {len(image.blobs) - 1} layer(s)"
         self._add(what, "s", await pairs(times, through_agent, straight), f"<= {limit}")
 
-    async def _warm(self, node: ShoalNode, image: Image) -> None:
+    async def _warm(self, registry_url: str, image: Image) -> None:
         digest = _largest(image)
-        blob = node.directory / "store" / "blobs" / digest.algorithm / digest.hex
-        async with open_nginx(self._root / "nginx", blob.parent) as nginx:
+        async with AsyncExitStack() as stack:
+            node = await stack.enter_async_context(open_shoal(self._root / "warm", registry_url))
+            await node.pull(f"{REGISTRY}/bench/large:1")
+            blob = node.directory / "store" / "blobs" / digest.algorithm / digest.hex
+            nginx = await stack.enter_async_context(open_nginx(self._root / "nginx", blob.parent))
 
             async def fetch(url: str) -> float:
                 output = await run("curl", "-sf", "-o", "/dev/null", "-w", "%{speed_download}", url)
@@ -185,13 +199,14 @@ class DataPlane:
             )
             self._add("warm blob to curl, beside nginx", "GB/s", measured, ">= 1")
 
-    async def _small(self, node: ShoalNode, registry_url: str) -> None:
+    async def _small(self, registry_url: str) -> None:
         image = runnable_image([random_layer("tiny", 0)])
         await push_image(image, registry_url, "bench/tiny", "1")
-        await node.pull(f"{REGISTRY}/bench/tiny:1")
-        digest = min(image.blobs, key=lambda blob: blob.size_bytes).digest
-        target = f"{node.url}/v2/bench/tiny/blobs/{digest}?ns={REGISTRY}"
-        output = await run("wrk", "-t1", "-c8", "-d5s", target)
+        async with open_shoal(self._root / "small", registry_url) as node:
+            await node.pull(f"{REGISTRY}/bench/tiny:1")
+            digest = min(image.blobs, key=lambda blob: blob.size_bytes).digest
+            target = f"{node.url}/v2/bench/tiny/blobs/{digest}?ns={REGISTRY}"
+            output = await run("wrk", "-t1", "-c8", "-d5s", target)
         line = next(line for line in output.stdout.splitlines() if "Requests/sec" in line)
         rate = float(line.split()[1])
         self._add(
@@ -258,13 +273,12 @@ class DataPlane:
         return await timed(both)
 
 
-async def main(mib: int, times: int, rows: Collection[str], json_file: Path | None) -> None:
+async def main(mib: int, times: int, rows: Collection[str], json_file: Path | None) -> int:
     with tempfile.TemporaryDirectory(prefix="shoal-bench-", dir="/tmp") as root:
-        plane = DataPlane(Path(root), mib, times)
+        plane = DataPlane(Path(root), mib, times, json_file)
         print(f"{'':52} {'ours':>10} {'theirs':>10} {'':12} {'ratio':>7}  aim")
         await plane.measure(rows)
-    if json_file is not None:
-        json_file.write_text(json.dumps([asdict(row) for row in plane.rows], indent=1) + "\n")
+    return int(bool(plane.failed))
 
 
 if __name__ == "__main__":
@@ -276,4 +290,6 @@ if __name__ == "__main__":
     )
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    trio.run(main, given.mib, given.times, given.only, given.json)
+    if unknown := set(given.only) - set(ROWS):
+        parser.error(f"--only: there is no {', '.join(sorted(unknown))}")
+    sys.exit(trio.run(main, given.mib, given.times, given.only, given.json))

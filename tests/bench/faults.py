@@ -1,16 +1,16 @@
 """Faults under load: real agents on shaped links, and something goes wrong while they pull.
 
-    python -m tests.bench.faults [--nodes 8] [--megabytes 20] [--only TEXT] [--json FILE]
+    python -m tests.bench.faults [--nodes 8] [--megabytes 20] [--only TEXT] [--json FILE [--resume]]
 
 Every surviving node must end with the right digests, whatever happened; the row says what it cost in time.
 """
 
 import argparse
-import json
+import sys
 import time
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import partial
 
 import trio
 
@@ -20,6 +20,7 @@ from tests.bench.cluster import NAME, Images
 from tests.bench.fault import FAULTS, REFERENCE, Fault, Stage
 from tests.bench.fault import throttling_proxy as open_proxy
 from tests.bench.scenario import MB, Scenario
+from tests.bench.series import Job, Series, add_flags, open_series
 from tests.bench.shaped_cluster import clear_up_after_sigterm, open_hosts, open_memory, open_shaped_cluster
 from tests.clients.components import missing_components
 
@@ -29,19 +30,25 @@ _AGAIN_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class FaultRow:
-    """`surviving`: nodes that had to end whole, and did. `failed_pulls`: that were told so, and asked again."""
+    """`surviving`: nodes that had to end whole, and did. `slowdown`: over the undisturbed
+    run, None where that one failed. `failed_pulls`: that were told so, and asked again."""
 
     fault: str
     nodes: int
     surviving: int
     seconds: float
-    slowdown: float
+    slowdown: float | None
     registry_copies: float
     failed_pulls: int
 
+    @property
+    def name(self) -> str:
+        return self.fault
+
     def line(self) -> str:
+        slowdown = f"{'-':>9}" if self.slowdown is None else f"{self.slowdown:9.2f}"
         return (
-            f"{self.fault:50} {self.surviving:4} of {self.nodes:<4} {self.seconds:8.2f} {self.slowdown:9.2f} "
+            f"{self.fault:50} {self.surviving:4} of {self.nodes:<4} {self.seconds:8.2f} {slowdown} "
             f"{self.registry_copies:7.3f} {self.failed_pulls:8}"
         )
 
@@ -71,13 +78,12 @@ async def measure_fault(fault: Fault, scenario: Scenario, usual_seconds: float |
                     _check_whole(cluster.nodes[number], stage)
                 await trio.sleep(0.3)  # the registry logs an answer once it has ended
                 copies = (cluster.registry.blob_bytes() - read_before) / scenario.image_bytes
-                slowdown = seconds / (usual_seconds or seconds)
                 return FaultRow(
                     fault.name,
                     scenario.nodes,
                     len(whole),
                     round(seconds, 2),
-                    round(slowdown, 2),
+                    None if usual_seconds is None else round(seconds / usual_seconds, 2),
                     round(copies, 3),
                     failed,
                 )
@@ -125,32 +131,38 @@ def _check_whole(node: BenchNode, stage: Stage) -> None:
         assert node.shoal.blob_sha256(blob.digest) == blob.digest.hex, (node.directory, blob.digest)
 
 
-async def measure_all(scenario: Scenario, only: str) -> list[FaultRow]:
-    rows: list[FaultRow] = []
-    print(f"{scenario.name}, nodes at {scenario.node_mbit:g} Mbit/s, registry at {scenario.registry_mbit:g}")
-    print(HEADING)
-    for fault in FAULTS:
-        if only in fault.name or not rows:
-            rows.append(await measure_fault(fault, scenario, rows[0].seconds if rows else None))
-            print(rows[-1].line(), flush=True)
-    return rows
+def jobs(series: Series[FaultRow], scenario: Scenario, only: str) -> list[Job[FaultRow]]:
+    """The undisturbed run comes first, always: the others are compared with it."""
+
+    def measure(fault: Fault) -> FaultRow:
+        undisturbed = series.rows.get(FAULTS[0].name)
+        usual = undisturbed.seconds if undisturbed is not None else None
+        row = trio.run(measure_fault, fault, scenario, usual)
+        return replace(row, slowdown=1.0) if fault is FAULTS[0] else row
+
+    chosen = [fault for fault in FAULTS if only in fault.name]
+    if chosen and FAULTS[0] not in chosen:
+        chosen.insert(0, FAULTS[0])
+    usual_seconds = 5 + 0.6 * scenario.nodes + 1.5 * scenario.nominal_bound_seconds
+    return [Job(fault.name, usual_seconds, partial(measure, fault)) for fault in chosen]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.faults", description=__doc__)
     parser.add_argument("--nodes", type=int, default=8)
     parser.add_argument("--megabytes", type=int, default=20)
     parser.add_argument("--only", default="", help="faults whose name contains this, and the undisturbed run")
-    parser.add_argument("--json", type=Path)
+    add_flags(parser)
     given = parser.parse_args()
     if missing := missing_components(["namespaces", "registry", "nginx", "curl", "faketime"]):
         parser.exit(2, f"lacking here: {', '.join(missing)} (make real-components; root)\n")
     scenario = Scenario(given.nodes, given.megabytes * MB, 4, node_mbit=20, registry_mbit=40)
     clear_up_after_sigterm()
-    rows = trio.run(measure_all, scenario, given.only)
-    if given.json is not None:
-        given.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    series = open_series(FaultRow, parser, given)
+    print(f"{scenario.name}, nodes at {scenario.node_mbit:g} Mbit/s, registry at {scenario.registry_mbit:g}")
+    print(HEADING)
+    return series.run(jobs(series, scenario, given.only))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -54,6 +54,17 @@ class Scenario:
         return self.layer_bytes if self.pattern == "update" else self.image_bytes
 
     @property
+    def usual_seconds(self) -> float:
+        """What its row takes, roughly: starting agents, and every way of pulling, one beside the other or not."""
+        moved = self.moved_bytes + (self.image_bytes if self.pattern == "update" else 0)
+        line = moved / (self.node_mbit * _MBIT)
+        starting = 5 + 0.6 * self.nodes
+        if not self.with_straight:
+            return starting + 1.5 * line
+        straight = max(line, self.nodes * moved / (self.registry_mbit * _MBIT))
+        return starting + 1.5 * line * len(self.waves()) + straight * (2 if self.nodes < 8 else 1)
+
+    @property
     def nominal_bound_seconds(self) -> float:
         """The fluid bound for what every node lacks, all at once, were the links as fast as they are shaped to."""
         node, registry = self.node_mbit * _MBIT, self.registry_mbit * _MBIT
