@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from agent.settings import kind
-from agent.settings.fields import Field, ListField, rows
+from agent.settings.field import Field, ListField
+from agent.settings.fields import rows
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

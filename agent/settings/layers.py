@@ -9,16 +9,8 @@ from dataclasses import dataclass, field
 
 from agent.content.errors import InputError
 from agent.content.redaction import HIDDEN, redact
-from agent.settings.fields import (
-    ENVIRONMENT_PREFIX,
-    FIELD_OF,
-    FILE_VARIABLE,
-    LIST_OF,
-    SECTION_HELP,
-    Field,
-    ListField,
-    rows,
-)
+from agent.settings.field import ENVIRONMENT_PREFIX, FILE_VARIABLE, Field, ListField
+from agent.settings.fields import FIELD_OF, LIST_OF, SECTION_HELP, rows
 from agent.settings.kind import describe
 from agent.settings.mistake import Mistake
 

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent.settings.fields import FILE_VARIABLE, Machine
+from agent.settings.field import FILE_VARIABLE, Machine
 from agent.settings.mistake import Mistake
 from agent.settings.parser import parse_settings
 from agent.settings.settings import Settings

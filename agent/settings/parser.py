@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.content.reference import DOCKER_HUB
-from agent.settings.fields import FIELDS, LIST_OF, Field, ListField, Machine, rows
+from agent.settings.field import Field, ListField, Machine
+from agent.settings.fields import FIELDS, LIST_OF, rows
 from agent.settings.layers import (
     Element,
     Given,

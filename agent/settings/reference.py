@@ -9,7 +9,8 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.settings.fields import FIELDS, FILE_VARIABLE, LISTS, SECTION_HELP, Field
+from agent.settings.field import FILE_VARIABLE, Field
+from agent.settings.fields import FIELDS, LISTS, SECTION_HELP
 from agent.settings.kind import Kind
 from agent.settings.loader import DEFAULT_FILE
 

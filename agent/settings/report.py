@@ -6,7 +6,8 @@ from pathlib import Path
 
 from agent.content.redaction import HIDDEN
 from agent.settings.address import TcpAddress, UnixAddress
-from agent.settings.fields import FIELDS, LISTS, Field, ListField
+from agent.settings.field import Field, ListField
+from agent.settings.fields import FIELDS, LISTS
 from agent.settings.settings import Settings
 
 _MAX_COLUMN = 40

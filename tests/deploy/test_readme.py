@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.settings.fields import FIELD_OF, FILE_VARIABLE, LIST_OF, SECTION_HELP, rows
+from agent.settings.field import FILE_VARIABLE
+from agent.settings.fields import FIELD_OF, LIST_OF, SECTION_HELP, rows
 from tests.deploy.command_line import known_flags
 from tests.deploy.files import DEPLOY
 

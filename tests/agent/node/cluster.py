@@ -15,7 +15,7 @@ from agent.origin.client import Timeouts
 from agent.origin.origin import OriginOptions
 from agent.origin.retry import RetryPolicy
 from agent.settings.address import TcpAddress
-from agent.settings.fields import Machine
+from agent.settings.field import Machine
 from agent.settings.parser import parse_settings
 from agent.settings.settings import Settings
 from agent.telemetry.metrics import Metrics

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from agent.content.errors import InputError
 from agent.settings.address import TcpAddress, UnixAddress
-from agent.settings.fields import FIELDS, FILE_VARIABLE, LISTS, Machine, rows
+from agent.settings.field import FILE_VARIABLE, Machine
+from agent.settings.fields import FIELDS, LISTS, rows
 from agent.settings.layers import KUBERNETES_SERVICE
 from agent.settings.mistake import Mistake, SettingsError
 from agent.settings.parser import ELEMENT_TYPES, SECTION_TYPES, parse_settings
