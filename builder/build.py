@@ -106,8 +106,9 @@ async def _build(
     granted = request.allow | ({HOST_NETWORK} if request.network == "host" else set())
     reporter = Reporter(view)
     async with _opened(around) as opened:
-        work = opened.area.root / "contexts"
-        read = await read_definition(request, work, reporter, around.environment, around.store, opened.stack)
+        read = await read_definition(
+            request, opened.area.directory, reporter, around.environment, around.store, opened.stack
+        )
         on_dockerfile(read.dockerfile)
         source = ImageSource(around.store, around.pull, always_pull=request.pull)
         shop = _workshop(request, around, read, opened, reporter, exports.recipe)

@@ -4,17 +4,17 @@ It needs no store, no rights, and no network but where the context is fetched. O
 hand has the configuration is looked at; of others nothing is claimed that it could refute.
 """
 
-import secrets
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from agent.content.errors import NotFound
 from agent.content.platform import Platform
 from agent.content.reference import Reference
 from agent.images.names import lookup_order
+from agent.store.disk_errors import disk_errors
 from agent.store.store import Store
 from builder.dockerfile.instructions import Dockerfile, Warning
 from builder.execution.definition import read_definition
@@ -36,10 +36,17 @@ async def check(
 ) -> tuple[Dockerfile, tuple[Warning, ...]]:
     """store: to look images up in, None where there is none. Without a target it is about every stage. Raises
     ShoalError."""
-    work = Path(environment.get("TMPDIR") or "/tmp") / f"shoal-check-{secrets.token_hex(8)}"
+    place = Path(environment.get("TMPDIR") or "/tmp")
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, work, ignore_errors=True)
-        read = await read_definition(request, work, Reporter(view), environment, None, stack)
+
+        def new_directory(name: str) -> Path:
+            with disk_errors("make a directory", place):
+                made = TemporaryDirectory(
+                    prefix=f"shoal-check-{name}-", dir=place, ignore_cleanup_errors=True
+                )
+            return Path(stack.enter_context(made))
+
+        read = await read_definition(request, new_directory, Reporter(view), environment, None, stack)
     on_dockerfile(read.dockerfile)
     platform = (request.platforms or (this_machine(),))[0]
     options = replace(plan_options(request, read, platform), every_stage=True)

@@ -109,6 +109,8 @@ def _be_there(
             connection = _accept(listener)
             if connection is not None:
                 break
+        with suppress(OSError):  # who hung up meanwhile is noticed later
+            connection.sendall(GREETING)  # it gets its request ready while its rights are looked at
         stale = loaded != _files_loaded(loaded)
         server.sendall(_STALE if stale else _TAKEN)
         listener.close()
@@ -185,7 +187,6 @@ def _carry_out(connection: socket.socket, run: Run) -> NoReturn:
     try:
         if not has_our_rights(connection):
             os._exit(_FAILURE)  # the client runs it itself
-        connection.sendall(GREETING)
         request, descriptors = _receive(connection)
         if not _same_program(request):
             os._exit(_FAILURE)

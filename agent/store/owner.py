@@ -51,5 +51,6 @@ class Owner:
         os.close(self._fd)
 
     def _clear(self, token: str) -> None:
-        for staged in self._layout.staging.glob(f"{token}-*"):
-            staged.unlink(missing_ok=True)
+        for staged in self._layout.staging.iterdir():
+            if staged.name.startswith(f"{token}-"):
+                staged.unlink(missing_ok=True)

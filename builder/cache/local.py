@@ -8,7 +8,7 @@ builds use it at once.
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from agent.content.errors import ContentError, DiskError
@@ -18,6 +18,7 @@ from builder.cache.record import CachedResult, parse_result
 
 _WAIT_SECONDS = 10.0
 _TOUCH_SECONDS = 60.0  # a use is noted so often: a build of which everything is known writes nothing
+_ANY_OF = "key IN (SELECT value FROM json_each(?))"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS results (
     key TEXT PRIMARY KEY, result TEXT NOT NULL, shareable INTEGER NOT NULL, used_at REAL NOT NULL
@@ -53,19 +54,24 @@ class LocalCache:
 
     def find(self, key: str) -> CachedResult | None:
         """Its layer is in the store. Raises DiskError."""
+        return self.find_all([key]).get(key)
+
+    def find_all(self, keys: Sequence[str]) -> dict[str, CachedResult]:
+        """What is known under each; the layers are in the store. Raises DiskError."""
+        now = self._now()
         try:
-            asked = "SELECT result, used_at FROM results WHERE key = ?"
-            row = self._database.execute(asked, (key,)).fetchone()
-            if row is None:
-                return None
-            found = self._whole(row[0])
-            if found is None:
-                self._database.execute("DELETE FROM results WHERE key = ?", (key,))
-            elif not 0 <= self._now() - row[1] < _TOUCH_SECONDS:
-                self._database.execute("UPDATE results SET used_at = ? WHERE key = ?", (self._now(), key))
+            asked = f"SELECT key, result, used_at FROM results WHERE {_ANY_OF}"
+            rows = self._database.execute(asked, (json.dumps(keys),)).fetchall()
+            known = {key: one for key, text, _ in rows if (one := self._whole(text)) is not None}
+            if gone := [key for key, _, _ in rows if key not in known]:
+                self._database.execute(f"DELETE FROM results WHERE {_ANY_OF}", (json.dumps(gone),))
+            if used := [key for key, _, at in rows if not 0 <= now - at < _TOUCH_SECONDS]:
+                self._database.execute(
+                    f"UPDATE results SET used_at = ? WHERE {_ANY_OF}", (now, json.dumps(used))
+                )
         except sqlite3.Error as error:
             raise self._failed(error) from None
-        return found
+        return known
 
     def put(self, results: Iterable[CachedResult], *, shareable: bool) -> None:
         """The layers are in the store. shareable: others of the cluster may be told. Raises DiskError."""

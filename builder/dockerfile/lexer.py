@@ -4,6 +4,7 @@ It follows BuildKit's shell lexer, which is no shell: an unset variable is empty
 in single quotes, blanks that come out of a variable separate words and blanks that were quoted do not.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,6 +14,8 @@ from builder.dockerfile.white_space import WHITE_SPACE
 
 Lookup = Callable[[str], str | None]
 _MAX_DEPTH = 50  # an image's ONBUILD triggers are words of strangers
+# Nothing of it escapes, quotes, separates or is replaced, whatever the escape is.
+_PLAIN = re.compile(r"[\w.,:;=/@+*&|<>()\[\]~!-]+")
 _SPECIAL = "@*#?-$!0"  # POSIX's special parameters: one character names them
 
 
@@ -24,8 +27,11 @@ class Words:
     current: str = ""
 
     def add(self, text: str, quoted: bool) -> None:
+        if quoted:
+            self.current += text
+            return
         for character in text:
-            if quoted or character not in WHITE_SPACE:
+            if character not in WHITE_SPACE:
                 self.current += character
             else:
                 self.finish()
@@ -86,7 +92,9 @@ class Lexer:
                 self.position += 1
                 return result, words.finish()
             quoted = character != "$"
-            if character == "$":
+            if not stop and (plain := _PLAIN.match(self.text, self.position)):
+                self.position, piece = plain.end(), plain[0]
+            elif character == "$":
                 piece = self._variable()
             elif character == "'" and not self.plain_quotes:
                 piece = self._single_quoted()

@@ -1,7 +1,7 @@
 """`Definition`: what is to be built, as it was read: the Dockerfile, and the contexts that it takes files from."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,17 +35,17 @@ class Definition:
 
 async def read_definition(
     request: BuildRequest,
-    work: Path,
+    new_directory: Callable[[str], Path],
     reporter: Reporter,
     environment: Mapping[str, str],
     store: Store | None,
     stack: ExitStack,
 ) -> Definition:
-    """work: of ContextRequest. stack: what is taken into the store for this build leaves it with the stack. store None:
-    for a check, which takes nothing, and which anybody may do. Raises InputError, with the place in the Dockerfile,
-    SourceError, ContentError, DiskError."""
+    """new_directory: of ContextRequest. stack: what is taken into the store for this build leaves it with the stack.
+    store None: for a check, which takes nothing, and which anybody may do. Raises InputError, with the place in the
+    Dockerfile, SourceError, ContentError, DiskError."""
     owner = (os.getuid(), os.getgid()) if store is None else None
-    wanted = ContextRequest(request.context, request.file, work, dict(environment), owner=owner)
+    wanted = ContextRequest(request.context, request.file, new_directory, dict(environment), owner=owner)
     contexts: dict[str | None, BuildContext] = {}
     named: dict[str, NamedContext] = {}
     with reporter.running("[internal] load build definition and context") as task:

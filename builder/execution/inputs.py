@@ -3,13 +3,13 @@
 A URL without a checksum is fetched to know its key; a git reference, too. Each is fetched once a build.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import trio
 
-from agent.content.errors import InputError
+from agent.content.errors import InputError, ShoalError
 from builder.dockerfile.ignore import IgnorePatterns
 from builder.execution.blocking import held_in_threads
 from builder.execution.workshop import Workshop
@@ -27,8 +27,22 @@ class Inputs:
     def __init__(self, shop: Workshop, chain_of: Callable[[int], Chain]) -> None:
         self._shop = shop
         self._chain_of = chain_of
+        self._read: dict[Selection, str] = {}
         self._fetched: dict[UrlFile | GitSource, tuple[Path, str]] = {}
         self._fetching: dict[UrlFile | GitSource, trio.Lock] = {}
+
+    async def read_contexts(self, wanted: Iterable[Selection]) -> None:
+        """What is selected of contexts is known then, by one hop to a thread, which costs more than a look at some
+        files. What fails is told where its step is looked at."""
+        of_contexts = [(one.source, one) for one in wanted if isinstance(one.source, ContextSource)]
+
+        def read() -> None:
+            with suppress(ShoalError):
+                for source, one in of_contexts:
+                    self._read[one] = self._digest(self.context(source).root, one)
+
+        if of_contexts:
+            await trio.to_thread.run_sync(read)
 
     async def known_key(self, selection: Selection, key_of: Callable[[int], str]) -> str:
         """Before anything was built. Raises InputError, SourceError, ContentError, DiskError."""
@@ -38,7 +52,7 @@ class Inputs:
             case ImageSource(layers=layers):
                 return layers_key(layers)
             case ContextSource():
-                return await self.content(selection)
+                return self._read.get(selection) or await self.content(selection)
             case UrlFile(checksum=str(checksum)):
                 return checksum
             case GitSource(reference=reference) if is_commit(reference):
@@ -52,12 +66,13 @@ class Inputs:
         if isinstance(source, UrlFile | GitSource):
             return await self.known_key(selection, lambda _: "")
         async with self.opened(source) as root:
-            ignore = self.context(source).ignore if isinstance(source, ContextSource) else IgnorePatterns()
-            digests = self._shop.digests
-            is_context = isinstance(source, ContextSource)
-            return await trio.to_thread.run_sync(
-                lambda: digests.of(root, selection, ignore, is_context=is_context)
-            )
+            return await trio.to_thread.run_sync(self._digest, root, selection)
+
+    def _digest(self, root: Path, selection: Selection) -> str:
+        """Blocking."""
+        is_context = isinstance(selection.source, ContextSource)
+        ignore = self.context(selection.source).ignore if is_context else IgnorePatterns()  # type: ignore[arg-type]
+        return self._shop.digests.of(root, selection, ignore, is_context=is_context)
 
     def identity(self, source: FileSource) -> str:
         """Of files that are done, without a look at them; a context is the same one whatever is in it."""

@@ -66,6 +66,7 @@ class Solver:
         self._inputs = Inputs(shop, lambda number: self._nodes[number].chain)
         self._of_image = set(self._down_from(plan.target))
         self._hold = hold
+        self._recalled: dict[str, CachedResult] = {}
         self._failure: ShoalError | None = None
         self._cached = 0
 
@@ -91,6 +92,9 @@ class Solver:
     # --- what is known ------------------------------------------------------------------------------------------
 
     async def _find_keys(self) -> None:
+        await self._inputs.read_contexts(
+            one for node in self._nodes for one in selections(node.step.operation)
+        )
         for node in self._nodes:
             step = node.step
             base = None if step.base is None else self._nodes[step.base]
@@ -115,6 +119,7 @@ class Solver:
 
     async def _find_results(self) -> set[int]:
         """What must be looked at: the target, what it stands on, and the sources of what nobody knows."""
+        self._recall()
         needed: set[int] = set()
         open_numbers = [self._plan.target]
         while open_numbers:
@@ -125,6 +130,14 @@ class Solver:
         if self._failure is not None:
             raise self._failure
         return needed
+
+    def _recall(self) -> None:
+        """All that this node knows of, and hold it, in one go: each look and each hold is a transaction."""
+        keys = [node.key for node in self._nodes if node.step.operation is not None and not node.fresh]
+        self._recalled = self._shop.local.find_all(keys)
+        known = [one.layer for one in self._recalled.values() if one.layer is not None]
+        bases = [layer for node in self._nodes for layer in node.step.layers]
+        self._hold(layer.blob.digest for layer in (*known, *bases))
 
     def _below(self, node: _Node) -> list[int]:
         step = node.step
@@ -143,12 +156,13 @@ class Solver:
 
     async def _look_up_one(self, node: _Node) -> None:
         try:
-            node.hit = await self._known(node.key, is_shared=not node.private)
+            found = self._recalled.get(node.key)
+            node.hit = await self._known(node.key, found, is_shared=not node.private)
         except ShoalError as error:
             self._failure = self._failure or error
 
-    async def _known(self, key: str, *, is_shared: bool) -> CachedResult | None:
-        found = self._shop.local.find(key)
+    async def _known(self, key: str, found: CachedResult | None, *, is_shared: bool) -> CachedResult | None:
+        """found: by this node."""
         if found is None and self._shop.cluster is not None and is_shared:
             found = await self._shop.cluster.find(key)
             if found is not None:
@@ -206,7 +220,9 @@ class Solver:
         with _placed(step):
             contents = [await self._inputs.content(one) for one in selections(step.operation)]
         key = self._salted(content_key(step, layers_key(base), contents))
-        found = None if step.no_cache else await self._known(key, is_shared=_is_shareable(step))
+        found = None
+        if not step.no_cache:
+            found = await self._known(key, self._shop.local.find(key), is_shared=_is_shareable(step))
         if found is None:
             layer = await self._done(node, base)
             keys = {node.key, key}

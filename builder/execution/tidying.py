@@ -32,6 +32,7 @@ def tidy(
 ) -> Tidied:
     """The least recently used snapshots beyond `keep_bytes`; cache mounts and results that were idle for so long.
     Nothing that a build uses. Raises DiskError."""
+    snapshots.clean_up()
     unpacked = snapshots.prune(keep_bytes)
     caches = prune_cache_mounts(mounts, idle_seconds)
     return _told(unpacked, caches, local.forget(idle_seconds))

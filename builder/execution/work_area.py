@@ -10,7 +10,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from agent.store.disk_errors import disk_errors
@@ -18,14 +18,17 @@ from agent.store.file_lock import try_lock
 from builder.layers.overlay import unmount
 from builder.run.left_behind import ALIVE, clean_up
 
+_CLOSED = -1
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
 class WorkArea:
-    """Made by `open_work_area`."""
+    """Made by `open_work_area`. It is on the disk from the first directory on that somebody asks for: a build of which
+    everything is known needs none."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, parent: Path) -> None:
+        self.root = parent / secrets.token_hex(8)
+        self._lock: int | None = None
         self._count = 0
 
     def directory(self, name: str) -> Path:
@@ -33,8 +36,24 @@ class WorkArea:
         self._count += 1
         path = self.root / f"{self._count:04d}-{name}"
         with disk_errors("make a directory", self.root):
+            if self._lock is None:
+                self._lock = self._made()
             path.mkdir()
         return path
+
+    def close(self) -> None:
+        """A thread that nobody waits for any more gets no directory then."""
+        lock, self._lock = self._lock, _CLOSED
+        if lock is not None:
+            _remove(self.root)
+            os.close(lock)
+
+    def _made(self) -> int:
+        with _locked_parent(self.root.parent):
+            self.root.mkdir(mode=0o700)
+            lock = try_lock(self.root / ALIVE, create=True)
+        assert lock is not None
+        return lock
 
 
 @contextmanager
@@ -43,18 +62,11 @@ def open_work_area(parent: Path) -> Iterator[WorkArea]:
     with disk_errors("make a work directory", parent):
         parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         clean_up(parent)  # containers and networks of killed builds
-        root = parent / secrets.token_hex(8)
         with _locked_parent(parent):
             for other in parent.iterdir():
                 _sweep(other)
-            root.mkdir(mode=0o700)
-            lock = try_lock(root / ALIVE, create=True)
-    assert lock is not None
-    try:
-        yield WorkArea(root)
-    finally:
-        _remove(root)
-        os.close(lock)
+    with closing(WorkArea(parent)) as area:
+        yield area
 
 
 def _sweep(root: Path) -> None:

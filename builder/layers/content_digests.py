@@ -19,7 +19,6 @@ from blake3 import blake3
 
 from agent.content.errors import DiskError
 from agent.store.disk_errors import disk_errors
-from agent.store.write_ahead_log import use_write_ahead_log
 from builder.dockerfile.ignore import IgnorePatterns
 from builder.layers.attributes import read_xattrs
 from builder.layers.interruption import stop_if_cancelled
@@ -132,7 +131,8 @@ class ContentDigests:
 def _opened(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        use_write_ahead_log(database)
+        with suppress(sqlite3.OperationalError):  # of an older version, and in use: it stays as it is
+            database.execute("PRAGMA journal_mode = DELETE")  # WAL makes two files for whoever reads a line
         database.execute("PRAGMA synchronous = OFF")  # it can be made again
         database.execute(_SCHEMA)
     except sqlite3.Error:

@@ -38,6 +38,12 @@ class SnapshotRecord:
     used_at: float
 
 
+def is_in_use(root: Path) -> bool:
+    """Does somebody work there, or was killed while he did? Raises OSError."""
+    work = root / "work"
+    return work.exists() and any(work.iterdir())
+
+
 class SnapshotDirectory:
     """Methods raise OSError. Thread-safe."""
 

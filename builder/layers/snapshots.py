@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Self
 
 from agent.content.chain_id import chain_ids
@@ -27,7 +28,7 @@ from builder.layers.layer_output import LayerOutput
 from builder.layers.overlay import mount_layers, require_root, unmount
 from builder.layers.read_ahead import ReadAhead
 from builder.layers.recipes import Recipe
-from builder.layers.snapshot_directory import EMPTY, SnapshotDirectory, remove_directory
+from builder.layers.snapshot_directory import EMPTY, SnapshotDirectory, is_in_use, remove_directory
 from builder.layers.snapshot_pruning import Pruned, prune_snapshots
 from builder.layers.unpacking import LayerUnpacking
 from builder.plan.layer import Chain, Layer
@@ -48,12 +49,12 @@ class Snapshots:
     """
 
     def __init__(self, root: Path, store: Store) -> None:
+        """Nothing is opened before it is needed: a build of which everything is known looks at none."""
         self._store = store
         self._root = root
         self._numbers = itertools.count()
-        with disk_errors("open the snapshots", root):
-            root.mkdir(parents=True, exist_ok=True)
-            self._directory = SnapshotDirectory(root)
+        self._lock = Lock()
+        self._opened: SnapshotDirectory | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -62,8 +63,17 @@ class Snapshots:
         self.close()
 
     def close(self) -> None:
-        with disk_errors("close the snapshots", self._root):
-            self._directory.close()
+        if self._opened is not None:
+            with disk_errors("close the snapshots", self._root):
+                self._opened.close()
+
+    @property
+    def _directory(self) -> SnapshotDirectory:
+        with self._lock:
+            if self._opened is None:
+                with disk_errors("open the snapshots", self._root):
+                    self._opened = SnapshotDirectory(self._root)
+            return self._opened
 
     def missing(self, chain: Chain) -> tuple[Layer, ...]:
         """The layers that must be in the store for this chain to be mounted, because no snapshot is here."""
@@ -124,11 +134,13 @@ class Snapshots:
             return output.finish()
 
     def clean_up(self) -> None:
-        """What killed processes left: mounts, work directories, half-made snapshots. Cheap where there is nothing."""
+        """What killed processes left: mounts, work directories, half-made snapshots. No more than a look where nobody
+        works; else what was made a while ago is synced, too."""
         with disk_errors("clean up the snapshots", self._root):
-            self._directory.remove_dead()
-            self._directory.remove_loose()
-            self._directory.settle()
+            if self._opened is not None or is_in_use(self._root):
+                self._directory.remove_dead()
+                self._directory.remove_loose()
+                self._directory.settle()
 
     def prune(self, keep_bytes: int = 0, unused_seconds: float = 0.0) -> Pruned:
         """As prune_snapshots."""

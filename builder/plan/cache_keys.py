@@ -10,6 +10,7 @@ is part of the keys by itself, as are the platform and the epoch (it is in the l
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from typing import Literal
 
 from builder.plan.layer import Chain
@@ -103,30 +104,35 @@ def _key(
 
 
 def _hashed(kind: str, values: Iterable[object]) -> str:
-    hasher = hashlib.sha256()
-    for piece in _pieces((_VERSION, kind, *values)):
-        hasher.update(piece)
-    return hasher.hexdigest()
+    pieces: list[bytes] = []
+    _tell((_VERSION, kind, *values), pieces)
+    return hashlib.sha256(b"".join(pieces)).hexdigest()
 
 
-def _pieces(value: object) -> Iterator[bytes]:
+def _tell(value: object, pieces: list[bytes]) -> None:
     """What tells `value` from every other one: type, length, and then its parts, each so as well."""
     match value:
         case None | bool() | int() | str():
             body = str(value).encode("utf-8", "surrogateescape")
-            yield f"{type(value).__name__}:{len(body)}:".encode()
-            yield body
+            pieces += (f"{type(value).__name__}:{len(body)}:".encode(), body)
         case tuple():
-            yield f"tuple:{len(value)}:".encode()
+            pieces.append(f"tuple:{len(value)}:".encode())
             for item in value:
-                yield from _pieces(item)
+                _tell(item, pieces)
         case _ if isinstance(value, _SOURCES):
-            yield b"input:"
-        case _ if is_dataclass(value) and not isinstance(value, type):
-            told = [one for one in fields(value) if (type(value), one.name) not in _LEFT_OUT]
-            yield f"{type(value).__name__}:{len(told)}:".encode()
-            for one in told:
-                yield from _pieces(one.name)
-                yield from _pieces(getattr(value, one.name))
+            pieces.append(b"input:")
         case _:
-            raise TypeError(f"{type(value).__name__} has no place in a cache key")
+            kind: type = type(value)
+            told = _told(kind)
+            pieces.append(f"{kind.__name__}:{len(told)}:".encode())
+            for name in told:
+                _tell(name, pieces)
+                _tell(getattr(value, name), pieces)
+
+
+@cache
+def _told(kind: type) -> tuple[str, ...]:
+    """Fields of a step's values."""
+    if not is_dataclass(kind):
+        raise TypeError(f"{kind.__name__} has no place in a cache key")
+    return tuple(one.name for one in fields(kind) if (kind, one.name) not in _LEFT_OUT)

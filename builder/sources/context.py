@@ -12,7 +12,6 @@ from typing import BinaryIO, cast
 import trio
 
 from agent.content.errors import InputError
-from agent.store.disk_errors import disk_errors
 from builder.dockerfile.ignore import IgnorePatterns
 from builder.layers.archives import unpack_archive
 from builder.plan.git_reference import parse_git_context
@@ -22,6 +21,7 @@ from builder.sources.git import checkout, commit_time, remove_git_directories
 from builder.sources.url import download
 
 MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
+_NAME = "context"
 _IGNORE = ".dockerignore"
 _MAX_IGNORE_BYTES = 4 * 1024 * 1024
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
@@ -57,13 +57,13 @@ def _standard_input() -> BinaryIO:
 class ContextRequest:
     """where: a directory, `-`, a git or http(s) URL. file: of the Dockerfile, `-` standard input, None the usual name.
 
-    work: a directory of this build, made where something must be fetched or unpacked. stdin: unbuffered, since a thread
+    new_directory: an empty one of this build, for what must be fetched or unpacked. stdin: unbuffered, since a thread
     may still wait in it when the process ends. owner: of what is unpacked, None for what the tar says, which root can.
     """
 
     where: str
     file: str | None
-    work: Path
+    new_directory: Callable[[str], Path]
     environment: dict[str, str]
     stdin: BinaryIO = field(default_factory=_standard_input)
     owner: tuple[int, int] | None = None
@@ -80,10 +80,11 @@ async def open_context(request: ContextRequest) -> BuildContext:
         return local
     opened = await _remote(request.where, request)
     if isinstance(opened.root, bytes):  # a URL of a Dockerfile alone
-        return BuildContext(
-            _empty(request.work), IgnorePatterns(), opened.root, modified_at=opened.modified_at
-        )
-    context = await trio.to_thread.run_sync(_with_dockerfile, opened.root, request, abandon_on_cancel=True)
+        empty = request.new_directory(_NAME)
+        return BuildContext(empty, IgnorePatterns(), opened.root, modified_at=opened.modified_at)
+    context = await trio.to_thread.run_sync(
+        lambda: _with_dockerfile(cast(Path, opened.root), request, fetched=True), abandon_on_cancel=True
+    )
     return replace(context, modified_at=opened.modified_at)
 
 
@@ -107,18 +108,19 @@ async def _from_standard_input(request: ContextRequest) -> BuildContext:
 def _read_standard_input(request: ContextRequest) -> BuildContext:
     head = _up_to(512, request.stdin)
     if _looks_like_tar(head):
-        root = _empty(request.work)
+        root = request.new_directory(_NAME)
         unpack_archive(_reader(head, request.stdin), root, owner=request.owner)
-        return _with_dockerfile(root, request)
+        return _with_dockerfile(root, request, fetched=True)
     if request.file is not None:
         raise InputError("the context on standard input is no tar: -f names a file in it")
-    return BuildContext(_empty(request.work), IgnorePatterns(), _dockerfile(request.stdin, head))
+    empty = request.new_directory(_NAME)
+    return BuildContext(empty, IgnorePatterns(), _dockerfile(request.stdin, head))
 
 
 def _of_directory(request: ContextRequest) -> BuildContext | None:
     """None where the context is somewhere else."""
     root = _directory(request.where)
-    return None if root is None else _with_dockerfile(root, request)
+    return None if root is None else _with_dockerfile(root, request, fetched=False)
 
 
 def _directory(where: str) -> Path | None:
@@ -134,7 +136,7 @@ async def _remote(where: str, request: ContextRequest) -> _Opened:
     if (git := parse_git_context(where)) is not None:
         return await _git_root(git, request)
     if where.startswith(("http://", "https://")):
-        file = await download(UrlFile(where, file_name="downloaded"), _empty(request.work))
+        file = await download(UrlFile(where, file_name="downloaded"), request.new_directory(_NAME))
         modified_at = int((await trio.Path(file).stat()).st_mtime)
         return _Opened(await trio.to_thread.run_sync(_downloaded_root, file, request), modified_at or None)
     raise InputError(
@@ -143,7 +145,7 @@ async def _remote(where: str, request: ContextRequest) -> _Opened:
 
 
 async def _git_root(source: GitSource, request: ContextRequest) -> _Opened:
-    root = _empty(request.work)
+    root = request.new_directory(_NAME)
     await checkout(replace(source, keep_git_dir=True), root, request.environment)
     modified_at = await commit_time(root, request.environment)
     await trio.to_thread.run_sync(remove_git_directories, root)
@@ -162,15 +164,15 @@ def _downloaded_root(file: Path, request: ContextRequest) -> Path | bytes:
         head = opened.read(512)
         if not _looks_like_tar(head):
             return _dockerfile(opened, head)
-        root = _empty(request.work)
+        root = request.new_directory(_NAME)
         unpack_archive(_reader(head, opened), root, owner=request.owner)
     file.unlink()
     return root
 
 
-def _with_dockerfile(root: Path, request: ContextRequest) -> BuildContext:
-    """Of Docker: `-f` is relative to where the command runs; the usual one stands at the context's root."""
-    fetched = root.resolve().is_relative_to(request.work.resolve())
+def _with_dockerfile(root: Path, request: ContextRequest, *, fetched: bool) -> BuildContext:
+    """Of Docker: `-f` is relative to where the command runs; the usual one stands at the context's root. fetched: not a
+    directory of this machine."""
     # a stranger's links lead to no file of this machine
     usual = path_in_root(root, _IGNORE) if fetched else root / _IGNORE
     if request.file == "-":
@@ -233,20 +235,6 @@ def _read(path: Path, limit_bytes: int) -> bytes:
     if len(body) > limit_bytes:
         raise InputError(f"{path} has more than {limit_bytes} bytes")
     return body
-
-
-def _empty(work: Path) -> Path:
-    """A new directory in `work`."""
-    with disk_errors("make a directory", work):
-        work.mkdir(mode=0o700, exist_ok=True)
-        for number in range(1_000_000):
-            path = work / f"context{number}"
-            try:
-                path.mkdir()
-            except FileExistsError:
-                continue
-            return path
-    raise AssertionError
 
 
 def _looks_like_tar(head: bytes) -> bool:

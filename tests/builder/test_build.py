@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import shutil
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -272,6 +273,35 @@ async def test_a_stage_that_is_to_be_built_anew_is_and_so_is_what_stands_on_it(
     anew = await build_in(tmp_path, store, dockerfile, no_cache=("a",))
     assert anew.cached == 2  # stage a was carried out, and came to the same
     assert (await build_in(tmp_path, store, dockerfile, no_cache=True)).cached == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="trees are mounted, by root")
+async def test_a_build_of_which_everything_is_known_needs_no_place_to_work(
+    tmp_path: Path, store: Store
+) -> None:
+    put_image(store, "base:1")
+    first = await build_in(tmp_path, store, "FROM base:1\nCOPY Dockerfile /a\nWORKDIR /w\n")
+    home = tmp_path / "data/build"
+    shutil.rmtree(home / "snapshots")
+    (home / "work").rmdir()
+    (home / "work").mkdir(mode=0o500)
+    made = (home / "work").stat().st_mtime_ns
+    again = await build_in(tmp_path, store, "FROM base:1\nCOPY Dockerfile /a\nWORKDIR /w\n")
+    assert (again.image_id, again.cached) == (first.image_id, 2)
+    assert not (home / "snapshots").exists()
+    assert (home / "work").stat().st_mtime_ns == made
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="trees are mounted, by root")
+async def test_a_build_syncs_what_an_earlier_one_unpacked(tmp_path: Path, store: Store) -> None:
+    put_image(store, "base:1")
+    await build_in(tmp_path, store, "FROM base:1\nCOPY Dockerfile /a\n")
+    unsynced = list((tmp_path / "data/build/snapshots/s").glob("*/boot"))
+    for boot in unsynced:
+        os.utime(boot, (0, 0))
+    await build_in(tmp_path, store, "FROM base:1\nCOPY Dockerfile /b\n")
+    assert unsynced
+    assert not any(boot.exists() for boot in unsynced)
 
 
 def _told(store: Store) -> int:

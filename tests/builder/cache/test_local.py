@@ -57,6 +57,17 @@ def test_a_result_whose_layer_is_gone_is_no_result(tmp_path: Path, store: Store)
         assert cache.find(KEY) is None
 
 
+def test_several_are_found_in_one_go_those_without_their_layer_are_not(tmp_path: Path, store: Store) -> None:
+    store.put(LAYER.blob.digest, BODY)
+    gone = replace(LAYER, blob=replace(LAYER.blob, digest=Digest.of(b"gone")))
+    whole = [CachedResult(KEY, LAYER), CachedResult("cd" * 32, None)]
+    with opened(tmp_path, store) as cache:
+        cache.put([*whole, CachedResult("ef" * 32, gone)], shareable=True)
+        found = cache.find_all([KEY, "cd" * 32, "ef" * 32, "01" * 32])
+        assert found == {one.key: one for one in whole}
+        assert cache.find_all([]) == {}
+
+
 def test_a_use_counts_for_a_result_to_stay(tmp_path: Path, store: Store) -> None:
     store.put(LAYER.blob.digest, BODY)
     with opened(tmp_path, store, at=100.0) as cache:

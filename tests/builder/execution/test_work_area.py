@@ -20,6 +20,14 @@ def test_directories_are_new_and_go_with_the_area(tmp_path: Path) -> None:
     assert list((tmp_path / "work").iterdir()) == []
 
 
+def test_nothing_is_made_before_somebody_needs_it_nor_afterwards(tmp_path: Path) -> None:
+    with open_work_area(tmp_path) as area:
+        assert list(tmp_path.iterdir()) == []
+    with pytest.raises(DiskError, match="cannot make a directory"):
+        area.directory("late")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_it_goes_when_the_build_fails(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="why"), open_work_area(tmp_path) as area:
         area.directory("x")

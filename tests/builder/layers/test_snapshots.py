@@ -286,4 +286,5 @@ with Store(scratch / "its") as store, Snapshots(scratch / "of-nobody", store) as
 
 
 def test_files_of_images_are_nobody_elses_to_run(snapshots: Snapshots, scratch: Path) -> None:
-    assert (scratch / "snapshots").stat().st_mode & 0o777 == 0o700
+    with snapshots.mounted(()):
+        assert (scratch / "snapshots").stat().st_mode & 0o777 == 0o700

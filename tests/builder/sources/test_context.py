@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 import trio
@@ -27,11 +28,13 @@ from tests.builder.layers.tars import directory, file, symlink, tar_of
 BODY = b"FROM scratch\n"
 
 
+def new_directory(tmp_path: Path) -> Callable[[str], Path]:
+    return lambda name: Path(mkdtemp(prefix=name, dir=tmp_path))
+
+
 def asked(tmp_path: Path, where: str, name: str | None = None, stdin: bytes = b"") -> ContextRequest:
-    work = tmp_path / "work"
-    work.mkdir(exist_ok=True)
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    return ContextRequest(where, name, work, environment, io.BytesIO(stdin))
+    return ContextRequest(where, name, new_directory(tmp_path), environment, io.BytesIO(stdin))
 
 
 async def opened(tmp_path: Path, where: str, name: str | None = None, stdin: bytes = b"") -> BuildContext:
@@ -165,7 +168,7 @@ async def test_a_hostile_tar_is_refused(tmp_path: Path) -> None:
 async def test_waiting_for_standard_input_can_be_interrupted(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     with open(reading, "rb", buffering=0) as stdin, open(writing, "wb") as silent:
-        request = ContextRequest("-", None, tmp_path, {}, stdin)
+        request = ContextRequest("-", None, new_directory(tmp_path), {}, stdin)
         with trio.move_on_after(0.05) as scope:
             await open_context(request)
         assert scope.cancelled_caught
