@@ -5,7 +5,7 @@ own. Before that it has rehearsed some, since Python runs code faster that it ha
 idle workers, the only threads that this leaves, are forgotten in a fork by trio itself. One fork is always there before
 its command is: it has rehearsed one, too, so that the memory that a command writes to is its own already. Both halve
 the time of a short command. The next fork is made when a command has ended, or takes long: a rehearsal beside it would
-slow it down.
+slow it down. While it sees whom it works for, the server sees whether it may: whether its code is that of the disk.
 
 It ends when nobody came for a while, when the code on the disk is no longer what it has loaded, and when its parent is
 gone. Needs Linux: SCM_RIGHTS, SO_PEERCRED, F_SETSIG.
@@ -34,13 +34,14 @@ _LOOK_SECONDS = 5.0
 _REST_SECONDS = 0.05  # of a command that takes no longer, nobody comes before its end
 _REHEARSALS = 10  # eight times until Python has a closer look at a function
 _HEAR_SECONDS = 10.0
+_VERDICT_SECONDS = 0.5  # no client waits longer for a greeting either
 _FAILURE = 1
 _OURS = ("agent", "builder", "shoal", "__main__")
 _NO_MATTER = (b"PYTHONUNBUFFERED=", b"PYTHONDONTWRITEBYTECODE=")  # every line, and all in the end, is flushed
 
 _F_SETOWN_EX, _F_OWNER_TID = 15, 0  # fcntl(2)
 
-_TAKEN, _STALE = b"t", b"s"
+_CAME, _FRESH, _STALE = b"c", b"f", b"s"
 
 # Carries a command out, given the arguments behind the program's name: returns, or raises SystemExit.
 Run = Callable[[list[str]], object]
@@ -66,26 +67,28 @@ def serve_standby(
     gc.freeze()  # what is loaded stays shared
     listener.setblocking(False)
     on_ready()
-    word = _TAKEN
-    while word == _TAKEN and os.getppid() == parent:
+    is_fresh = True
+    while is_fresh and os.getppid() == parent:
         ours, theirs = socket.socketpair()
         if os.fork() == 0:
             ours.close()
-            _be_there(listener, theirs, run, rehearse, loaded)
+            _be_there(listener, theirs, run, rehearse)
         theirs.close()
-        with ours:
-            word = _hear(ours, parent, idle_seconds)
-            if word == _TAKEN:
-                select.select([ours], [], [], _REST_SECONDS)  # it hangs up when it ends
+        with ours, suppress(ConnectionError):
+            if not _somebody_comes(ours, parent, idle_seconds):
+                return
+            is_fresh = loaded == _files_loaded(loaded)  # while the fork sees whom it works for
+            ours.sendall(_FRESH if is_fresh else _STALE)
+            select.select([ours], [], [], _REST_SECONDS)  # it hangs up when it ends
 
 
-def _hear(spare: socket.socket, parent: int, idle_seconds: float) -> bytes:
-    """What the fork tells of itself; nothing where it ended, nobody came, or the parent is gone."""
+def _somebody_comes(spare: socket.socket, parent: int, idle_seconds: float) -> bool:
+    """To the fork; not where it ended, or the parent is gone."""
     last = time.monotonic()
     while time.monotonic() - last < idle_seconds and os.getppid() == parent:
         if select.select([spare], [], [], _LOOK_SECONDS)[0]:
-            return spare.recv(1)
-    return b""
+            return spare.recv(1) == _CAME
+    return False
 
 
 def _be_there(
@@ -93,7 +96,6 @@ def _be_there(
     server: socket.socket,
     run: Run,
     rehearse: Callable[[], object],
-    loaded: dict[str, int],
 ) -> NoReturn:
     """In the fork: until a command comes, or the server is gone."""
     try:
@@ -102,20 +104,16 @@ def _be_there(
             signal.signal(number, signal.SIG_DFL)
         _be_nowhere()
         _rehearse(rehearse)
-        _rehearse_questions(loaded)
+        _rehearse_questions()
         while True:
             if server in select.select([listener, server], [], [])[0]:
                 os._exit(0)
             connection = _accept(listener)
             if connection is not None:
                 break
-        with suppress(OSError):  # who hung up meanwhile is noticed later
-            connection.sendall(GREETING)  # it gets its request ready while its rights are looked at
-        stale = loaded != _files_loaded(loaded)
-        server.sendall(_STALE if stale else _TAKEN)
+        server.sendall(_CAME)
         listener.close()
-        if not stale:
-            _carry_out(connection, run)
+        _carry_out(connection, server, run)
     finally:
         os._exit(_FAILURE)
 
@@ -158,9 +156,8 @@ def _rehearse(rehearse: Callable[[], object]) -> None:
     sys.stdout.flush()  # into nothing, not to the client
 
 
-def _rehearse_questions(loaded: dict[str, int]) -> None:
+def _rehearse_questions() -> None:
     """What is asked before each command."""
-    _files_loaded(loaded)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         has_our_rights(ours)
@@ -181,16 +178,21 @@ def _changed_at(file: str) -> int:
         return 0
 
 
-def _carry_out(connection: socket.socket, run: Run) -> NoReturn:
-    """In the fork."""
+def _carry_out(connection: socket.socket, server: socket.socket, run: Run) -> NoReturn:
+    """In the fork. It hangs up on who has other rights, or came when the code on the disk had changed: then the command
+    runs there."""
     status = _FAILURE
     try:
+        connection.sendall(GREETING)  # it gets its request ready while its rights are looked at
+        server.settimeout(_VERDICT_SECONDS)
         if not has_our_rights(connection):
-            os._exit(_FAILURE)  # the client runs it itself
+            os._exit(_FAILURE)
         request, descriptors = _receive(connection)
         if not _same_program(request):
             os._exit(_FAILURE)
         become(peer_of(connection), request, descriptors)
+        if server.recv(1) != _FRESH:
+            os._exit(_FAILURE)
         _mind_hang_up(connection)
         connection.sendall(os.getpid().to_bytes(4, "big"))
         status = _status_of(run, [os.fsdecode(argument) for argument in request.arguments])
