@@ -116,7 +116,6 @@ class DownloadMember:
     def _take_word(self, answer: SwarmAnswer, session: SwarmSession) -> None:
         """What the tracker says of chunks and of peers."""
         download = self._download
-        session.participants = answer.participants
         claims = [(claim.index, claim.chunk) for claim in answer.claims]
         if claims and download.partial is not None:
             digest_of = download.partial.chunk_digest

@@ -29,6 +29,10 @@ _MAX_CANDIDATES = 400  # more than there may be links
 class ContentSink(Protocol):
     """Where a session's chunks go. Called from the link's task; must not block."""
 
+    @property
+    def participants(self) -> int:
+        """Nodes in this swarm, as the tracker last said."""
+
     def on_chunk(self, sender: NodeId, index: int, data: bytearray, expected: bytes) -> None:
         """Its bytes count as in flight until the sink gives them back."""
 
@@ -65,7 +69,6 @@ class SwarmSession:
         self._zone = zone
         self._candidates: dict[NodeId, str] = {}
         self.needed: set[NodeId] = set()  # in other zones: linked with though there are enough neighbours
-        self.participants = 1  # nodes in this swarm, as the tracker last said
         self.idle_since = trio.current_time()
         self.timer_at = float("inf")
         self.is_cramped = False  # it declined an offer for want of room
@@ -80,6 +83,11 @@ class SwarmSession:
     @property
     def digest(self) -> Digest:
         return self.swarm.blob
+
+    @property
+    def participants(self) -> int:
+        """Who only offers leaves it to others to seek neighbours."""
+        return 1 if self.sink is None else self.sink.participants
 
     @property
     def neighbours(self) -> dict[NodeId, PeerLink]:
