@@ -4,17 +4,10 @@ Each of them brings its own commands; this module mounts them, and adds the comm
 (a node with its registry endpoint) and `up` (the same with a tracker inside). A process begins in shoal_launch.py.
 """
 
-import os
-import shutil
-import socket
-import stat
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
-from pkgutil import walk_packages
 
 import click
 import trio
@@ -22,9 +15,8 @@ import trio
 from agent.commands import COMMANDS
 from agent.commands.freed_memory import return_freed_memory
 from agent.commands.lazy_group import LazyCommand, LazyGroup
-from agent.commands.running import config_flag, fail, load, run_async, wait_stop_signal
+from agent.commands.running import config_flag, load, run_async, run_main, wait_stop_signal
 from agent.commands.sectioned_command import SectionedCommand
-from agent.content.errors import DiskError
 from agent.settings.address import Address
 from agent.settings.flags import settings_flags
 from agent.settings.settings import Settings
@@ -42,30 +34,19 @@ _BUILD_PRUNE = LazyCommand(
     "builder.prune_command:build_prune",
     "Remove what builds keep to be faster: unpacked layers, cache mounts, and what steps came to.",
 )
+_STANDBY = LazyCommand(
+    "builder.standby_command:standby", "Have everything loaded, so that other commands start in milliseconds."
+)
 _SIMULATE = LazyCommand(
     "tracker.simulate:simulate", "Tell how long a rollout will take, and what it will cost the registry."
 )
 _STANDBY_COMMAND = (sys.executable, "-P", "-m", "shoal", "standby")
-_STANDBY_SECONDS = 600.0
-# What Dockerfiles are made of; but RUN, which a rehearsal would really do.
-_REHEARSED = """\
-ARG TAG=1
-FROM base:$TAG AS a
-ENV A=1 B="two words"
-WORKDIR /w
-COPY --chown=1:1 Dockerfile /w/
-FROM base:1
-LABEL a=b
-COPY --from=a /w /w
-COPY *Dockerfile /b/
-EXPOSE 80
-CMD ["/b"]
-"""
 
 
 @click.group(
     cls=LazyGroup,
     lazy={
+        "standby": _STANDBY,
         **COMMANDS,
         "build": _BUILD,
         "build-prune": _BUILD_PRUNE,
@@ -125,97 +106,9 @@ def up(print_configuration: bool, config_file: Path | None, **flags: object) -> 
         run_async(serve_node, settings, True, _show_configuration)
 
 
-@main.command(cls=SectionedCommand)
-@config_flag
-@settings_flags("standby")
-def standby(config_file: Path | None, **flags: object) -> None:
-    """Have everything loaded, so that other commands start in milliseconds.
-
-    An agent starts one by itself when commands come. Where the agent runs as another user than those who use the
-    commands, systemd does: deploy/systemd/shoal-standby.socket. Standard input may be the listening socket.
-
-    \b
-    Example:
-      shoal standby
-
-    Exit codes: 0 nobody came for ten minutes, there is newer code on the disk, or another one runs; 2 mistaken
-    configuration; 6 the socket cannot be made.
-    """
-    from agent.standby.server import serve_standby
-
-    listener = _standby_listener(load(config_file, flags))
-    if listener is not None:
-        _load_everything()
-        rehearsal = Path(f"{listener.getsockname()}.rehearsal")
-        _prepare_rehearsal(rehearsal)
-        try:
-            serve_standby(
-                listener,
-                run_command,
-                lambda: _rehearse(rehearsal),
-                _STANDBY_SECONDS,
-                lambda: click.echo("ready"),
-            )
-        finally:
-            shutil.rmtree(rehearsal, ignore_errors=True)
-
-
-def _standby_listener(settings: Settings) -> socket.socket | None:
-    """None where another process has it."""
-    from agent.standby.keeper import Taken, listen
-
-    if stat.S_ISSOCK(os.fstat(0).st_mode):
-        listener = socket.socket(fileno=os.dup(0))
-        os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-        return listener
-    path = settings.standby.socket
-    if path is None:
-        raise click.UsageError("standby.socket is none: give --standby-socket a path")
-    try:
-        return listen(path)
-    except Taken:
-        click.echo(f"another one listens on {path}")
-        return None
-    except OSError as error:
-        fail(DiskError(f"cannot listen on {path}: {error.strerror}"))
-
-
 def run_command(arguments: list[str]) -> None:
     """As `main`; output that nobody can take (a full disk) is told of as any failure is."""
-    try:
-        main(arguments, prog_name="shoal")
-    except OSError as error:
-        fail(DiskError(f"cannot write: {error.strerror}" if error.filename is None else str(error)))
-
-
-def _prepare_rehearsal(directory: Path) -> None:
-    """A context to build in, and a store, in a place of their own that every standby process uses again."""
-    with suppress(FileExistsError):
-        directory.mkdir(mode=0o700)
-    if directory.is_symlink() or directory.stat().st_uid != os.getuid():
-        fail(DiskError(f"{directory} is another user's: remove it"))
-    (directory / "base.Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
-    (directory / "Dockerfile").write_text(_REHEARSED)
-
-
-def _rehearse(directory: Path) -> None:
-    """A build of which everything is known uses most of what other commands use, too."""
-    data, base = directory / "data", directory / "data" / "base"
-    build = ["build", "--config", os.devnull, "--node-data-dir", str(data), "-q", str(directory)]
-    if not base.exists():  # only its end makes it: nobody else is asked for an image of this name
-        data.mkdir(exist_ok=True)
-        run_command(
-            [*build, "-t", "base:1", "-f", str(directory / "base.Dockerfile"), "--iidfile", str(base)]
-        )
-    run_command([*build, "-t", "a:1"])
-
-
-def _load_everything() -> None:
-    """What any of the commands would import on its way."""
-    import_module("difflib")  # click's, with every short flag
-    for package in ("agent", "builder"):
-        for found in walk_packages(import_module(package).__path__, f"{package}."):
-            import_module(found.name)
+    run_main(main, arguments)
 
 
 async def serve_node(

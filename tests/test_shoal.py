@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from agent.commands.lazy_group import LazyGroup
 from agent.version import VERSION
-from shoal import _prepare_rehearsal, _rehearse, main
+from shoal import main
 from tests.fakes.upstream import FakeUpstream, Fault, open_upstream
 
 _ROOT = Path(__file__).parent.parent
@@ -192,16 +192,3 @@ def test_the_script_can_be_executed_once_it_is_installed() -> None:
     script = _ROOT / "shoal_launch.py"
     assert os.access(script, os.X_OK)
     assert script.read_text().startswith("#!python\n")
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="mounts layers, by root")
-def test_a_rehearsal_builds_once_and_then_knows_everything(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    _prepare_rehearsal(tmp_path)
-    for _ in range(3):
-        with pytest.raises(SystemExit) as end:
-            _rehearse(tmp_path)
-        assert end.value.code == 0
-    base, first, second = capfd.readouterr().out.splitlines()
-    assert base != first == second

@@ -48,6 +48,14 @@ def load(config_file: Path | None, flags: dict[str, object], *, logs: bool = Tru
     return settings
 
 
+def run_main(main: click.Command, arguments: list[str]) -> None:
+    """All of a command line; output that nobody can take (a full disk) is told of as any failure is."""
+    try:
+        main(arguments, prog_name="shoal")
+    except OSError as error:
+        fail(DiskError(f"cannot write: {error.strerror}" if error.filename is None else str(error)))
+
+
 def run_async(work: Callable[..., Awaitable[T]], *args: object) -> T:
     """Run a command's async part. A ShoalError ends the process with its exit code, Ctrl-C with 130."""
     try:
