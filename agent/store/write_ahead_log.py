@@ -1,7 +1,9 @@
-"""`use_write_ahead_log`: WAL for a database that several processes may be making at the same moment."""
+"""`use_write_ahead_log`: WAL for a database that several processes may be making at the same moment; and the removal of
+one that is damaged, where it can be made again."""
 
 import sqlite3
 import time
+from pathlib import Path
 
 _BUSY_SECONDS = 30.0
 _REST_SECONDS = 0.005
@@ -20,3 +22,14 @@ def use_write_ahead_log(connection: sqlite3.Connection) -> None:
             time.sleep(_REST_SECONDS)
         else:
             return
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the file is no database, or a broken one; all else has kinds of its own."""
+    return type(error) is sqlite3.DatabaseError
+
+
+def remove_database(path: Path) -> None:
+    """Raises OSError."""
+    for part in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + part).unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 Invariant: a result whose layer is in the store no more is no result. So the store's rules decide what stays: a layer
 that nothing else names goes when room is needed or when it was idle for long, and its results with it. Several
-builds use it at once.
+builds use it at once. A damaged file is made anew: steps are carried out again, and no more is lost.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from agent.content.errors import ContentError, DiskError
 from agent.store.store import Store
-from agent.store.write_ahead_log import use_write_ahead_log
+from agent.store.write_ahead_log import is_damage, remove_database, use_write_ahead_log
 from builder.cache.record import CachedResult, parse_result
 
 _WAIT_SECONDS = 10.0
@@ -34,12 +34,13 @@ class LocalCache:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(
-                path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            use_write_ahead_log(self._database)
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.executescript(_SCHEMA)
+            try:
+                self._database = _opened(path)
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                remove_database(path)
+                self._database = _opened(path)
         except (OSError, sqlite3.Error) as error:
             raise self._failed(error) from None
 
@@ -102,4 +103,21 @@ class LocalCache:
         return found
 
     def _failed(self, error: Exception) -> DiskError:
+        if is_damage(error):
+            remove_database(self._path)
+            return DiskError(
+                f"the build cache {self._path} is damaged ({error}) and was removed: build again"
+            )
         return DiskError(f"cannot use the build cache {self._path}: {error}")
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        use_write_ahead_log(database)
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.executescript(_SCHEMA)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database

@@ -19,6 +19,7 @@ from blake3 import blake3
 
 from agent.content.errors import DiskError
 from agent.store.disk_errors import disk_errors
+from agent.store.write_ahead_log import remove_database
 from builder.dockerfile.ignore import IgnorePatterns
 from builder.layers.attributes import read_xattrs
 from builder.layers.interruption import stop_if_cancelled
@@ -47,8 +48,7 @@ class ContentDigests:
         except sqlite3.OperationalError as error:
             raise DiskError(f"cannot use {path}: {error}") from None
         except sqlite3.DatabaseError:  # damaged: it can be made again
-            for part in ("", "-wal", "-shm"):
-                path.with_name(path.name + part).unlink(missing_ok=True)
+            remove_database(path)
             self._known = _opened(path)
 
     def close(self) -> None:

@@ -89,11 +89,30 @@ def test_results_that_nobody_used_for_long_are_forgotten(tmp_path: Path, store: 
         assert cache.find("cd" * 32) is None
 
 
-def test_a_cache_file_that_is_none_is_a_clear_error(tmp_path: Path, store: Store) -> None:
+def test_a_cache_file_that_is_none_is_made_anew(tmp_path: Path, store: Store) -> None:
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "cache.db").write_bytes(
         b"this is no database, and long enough to be seen as none" * 10
     )
+    with opened(tmp_path, store) as cache:
+        cache.put([CachedResult(KEY, None)], shareable=True)
+        assert cache.find(KEY) is not None
+
+
+def test_a_cache_file_whose_damage_shows_in_use_is_told_and_made_anew(tmp_path: Path, store: Store) -> None:
+    with opened(tmp_path, store) as cache:
+        cache.put([CachedResult(f"{number:064x}", None) for number in range(200)], shareable=True)
+    file = tmp_path / "build" / "cache.db"
+    head = file.read_bytes()[:4096]
+    file.write_bytes(head + b"\xff" * (file.stat().st_size - 4096))
+    with opened(tmp_path, store) as cache, pytest.raises(DiskError, match=r"damaged .* build again"):
+        cache.find(KEY)
+    with opened(tmp_path, store) as cache:
+        assert cache.find(KEY) is None
+
+
+def test_a_cache_file_that_cannot_be_opened_is_a_clear_error(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "build" / "cache.db").mkdir(parents=True)
     with pytest.raises(DiskError, match=r"build cache .*cache\.db"):
         opened(tmp_path, store)
 
