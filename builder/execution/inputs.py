@@ -52,7 +52,7 @@ class Inputs:
             case ImageSource(layers=layers):
                 return layers_key(layers)
             case ContextSource():
-                return self._read.get(selection) or await self.content(selection)
+                return await self.content(selection)
             case UrlFile(checksum=str(checksum)):
                 return checksum
             case GitSource(reference=reference) if is_commit(reference):
@@ -61,12 +61,32 @@ class Inputs:
                 return (await self.fetched(remote))[1]
 
     async def content(self, selection: Selection) -> str:
-        """The digest of the selected files; what they are of is done. Raises as known_key does."""
+        """The digest of the selected files; what they are of is done. Of a context: what was selected at first. Raises
+        as known_key does."""
         source = selection.source
         if isinstance(source, UrlFile | GitSource):
             return await self.known_key(selection, lambda _: "")
+        if selection in self._read:
+            return self._read[selection]
         async with self.opened(source) as root:
-            return await trio.to_thread.run_sync(self._digest, root, selection)
+            digest = await trio.to_thread.run_sync(self._digest, root, selection)
+        if isinstance(source, ContextSource):
+            self._read[selection] = digest
+        return digest
+
+    async def are_unchanged(self, wanted: Iterable[Selection]) -> bool:
+        """Is what is selected of contexts still what was selected at first? People edit files while they build."""
+        of_contexts = [(one.source, one) for one in wanted if isinstance(one.source, ContextSource)]
+
+        def look() -> bool:
+            with suppress(ShoalError):
+                return all(
+                    self._read[one] == self._digest(self.context(source).root, one)
+                    for source, one in of_contexts
+                )
+            return False
+
+        return not of_contexts or await trio.to_thread.run_sync(look)
 
     def _digest(self, root: Path, selection: Selection) -> str:
         """Blocking."""

@@ -33,6 +33,7 @@ from builder.progress.events import Task
 class _Node:
     """key: by definition. hit: what is known under it. chain: all layers, once `done` is set. private: it, or what
     it is made of, was made with secrets: the key, which tells nothing of their values, means something else to others.
+    changed: files of a context were, after the key was made, for it or what it is made of: it is not what the key says.
     shown: what a view knows it by.
     """
 
@@ -40,6 +41,7 @@ class _Node:
     key: str = ""
     fresh: bool = False
     private: bool = False
+    changed: bool = False
     hit: CachedResult | None = None
     layer: Layer | None = None
     chain: Chain = ()
@@ -220,18 +222,22 @@ class Solver:
         with _placed(step):
             contents = [await self._inputs.content(one) for one in selections(step.operation)]
         key = self._salted(content_key(step, layers_key(base), contents))
+        node.changed = any(self._nodes[number].changed for number in self._below(node))
+        keys = set() if node.changed else {node.key}
         found = None
         if not step.no_cache:
             found = await self._known(key, self._shop.local.find(key), is_shared=_is_shareable(step))
         if found is None:
             layer = await self._done(node, base)
-            keys = {node.key, key}
+            keys.add(key)
+            if not await self._inputs.are_unchanged(selections(step.operation)):
+                node.changed, keys = True, set()
         else:
             self._show_cached(node)
-            layer, keys = found.layer, {node.key}
+            layer = found.layer
         results = [CachedResult(one, layer) for one in sorted(keys)]
         await self._tell(step, results, {key} if node.private else keys)
-        return results[0]
+        return results[0] if results else CachedResult(key, layer)
 
     async def _tell(self, step: Step, results: list[CachedResult], shared: set[str]) -> None:
         """shared: keys that mean the same to others."""

@@ -22,7 +22,7 @@ from builder.build import build
 from builder.cache.cluster import Trust
 from builder.execution.step_failure import StepFailed
 from builder.output import Output
-from builder.progress.events import Ended, Event
+from builder.progress.events import Ended, Event, Started
 from builder.progress.events import Output as Shown
 from builder.request import BuildRequest
 from tests.builder.building import AMD64, Told, build_in, put_image, surroundings
@@ -273,6 +273,43 @@ async def test_a_stage_that_is_to_be_built_anew_is_and_so_is_what_stands_on_it(
     anew = await build_in(tmp_path, store, dockerfile, no_cache=("a",))
     assert anew.cached == 2  # stage a was carried out, and came to the same
     assert (await build_in(tmp_path, store, dockerfile, no_cache=True)).cached == 0
+
+
+class Editor(Told):
+    """Somebody who edits a file of the context just when a step begins."""
+
+    def __init__(self, file: Path, title: str) -> None:
+        super().__init__()
+        self._file, self._title = file, title
+
+    def show(self, event: Event) -> None:
+        super().show(event)
+        if isinstance(event, Started) and self._title in event.task.title:
+            self._file.write_text("edited")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="trees are mounted, by root")
+@pytest.mark.parametrize("title", ["COPY first", "COPY file"])
+async def test_what_was_edited_while_it_was_built_is_not_found_once_that_is_undone(
+    tmp_path: Path, store: Store, title: str
+) -> None:
+    file = tmp_path / "context/file"
+    file.parent.mkdir()
+    (tmp_path / "context/first").touch()
+    file.write_text("as it was")
+    dockerfile = (
+        "FROM scratch AS a\nCOPY first /\nCOPY file /\nWORKDIR /w\nFROM scratch\nCOPY --from=a /file /w /\n"
+    )
+    output = Output("local", str(tmp_path / "out"))
+    await build_in(tmp_path, store, dockerfile, Editor(file, title), outputs=(output,))
+    assert (tmp_path / "out/file").read_text() == "edited"
+    file.write_text("as it was")
+    again = await build_in(tmp_path, store, dockerfile, outputs=(output,))
+    assert (tmp_path / "out/file").read_text() == "as it was"
+    assert (await build_in(tmp_path, store, dockerfile)).image_id == again.image_id
+    file.write_text("edited")
+    await build_in(tmp_path, store, dockerfile, outputs=(output,))
+    assert (tmp_path / "out/file").read_text() == "edited"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="trees are mounted, by root")
