@@ -69,6 +69,7 @@ class Solver:
         self._of_image = set(self._down_from(plan.target))
         self._hold = hold
         self._recalled: dict[str, CachedResult] = {}
+        self._makers: dict[str, _Node] = {}  # by key
         self._failure: ShoalError | None = None
         self._cached = 0
 
@@ -201,6 +202,9 @@ class Solver:
             self._show_cached(node)
             return
         result = node.hit
+        if result is None and (maker := self._makers.setdefault(node.key, node)) is not node:
+            await maker.done.wait()  # the same step of another stage
+            node.changed, result = maker.changed, CachedResult(node.key, maker.layer)
         if result is None:
             result = await self._made(node, base)
         else:

@@ -275,6 +275,19 @@ async def test_a_stage_that_is_to_be_built_anew_is_and_so_is_what_stands_on_it(
     assert (await build_in(tmp_path, store, dockerfile, no_cache=True)).cached == 0
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="trees are mounted, by root")
+async def test_the_same_step_of_two_stages_is_carried_out_once(tmp_path: Path, store: Store) -> None:
+    stage = "COPY Dockerfile /\nWORKDIR /w\n"
+    dockerfile = f"FROM scratch AS a\n{stage}FROM scratch AS b\n{stage}COPY --from=a /w /v\n"
+    view = Told()
+    outcome = await build_in(tmp_path, store, dockerfile, view)
+    outcomes = view.outcomes()
+    for step in ("1/2] COPY Dockerfile /", "2/2] WORKDIR /w"):
+        of_both = {outcomes[f"[a {step}"], outcomes[f"[b {step.replace('/2]', '/3]')}"]}
+        assert of_both == {"done", "cached"}, step
+    assert (outcome.cached, outcome.steps) == (2, 5)
+
+
 class Editor(Told):
     """Somebody who edits a file of the context just when a step begins."""
 
