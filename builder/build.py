@@ -62,7 +62,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class BuildOutcome:
-    """descriptor: of the manifest, or of the index of several platforms, where it went into the store; images: one a
+    """descriptor: of the manifest, or of the index of several platforms, where an image went out; images: one a
     platform. steps: that were looked at, and how many of them were known. untold: why the cluster does not know of the
     names yet, "" where it does or need not."""
 
@@ -130,7 +130,7 @@ async def _build(
     return BuildOutcome(
         tuple(image for image, _ in found),
         descriptor,
-        request.tags,
+        exports.names,
         sum(solved.steps for _, solved in found),
         sum(solved.cached for _, solved in found),
         time.monotonic() - began,

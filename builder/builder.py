@@ -43,7 +43,7 @@ class Builder:
         DockerfileError with the place, StepFailed with a command's last output and its exit status.
         """
         outcome = await build(request, self._around, view, on_dockerfile)
-        if outcome.root is None:
+        if all(output.kind != "store" for output in request.outputs):
             return outcome
         return replace(outcome, untold=await announced(self._around.settings, self._around.store))
 

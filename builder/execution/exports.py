@@ -53,15 +53,20 @@ class Exports:
         packings = [output.packing for output in self._request.outputs if output.is_image]
         return self._recipe(packings[0] if packings else Packing())
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the command, and of its outputs."""
+        return tuple(dict.fromkeys(name for output in self._request.outputs for name in self._names(output)))
+
     async def put(
         self, store: Store, images: Sequence[BuiltImage], reporter: Reporter, hold: Hold
     ) -> Descriptor | None:
-        """One image a platform. What went into the store, if anything. Raises ShoalError."""
-        root = None
+        """One image a platform. What went out as an image, if anything: rather into the store. Raises ShoalError."""
+        roots = {}
         for output, names in self._named.items():
             if output.kind != "cacheonly":
-                root = await self._put(store, output, names, images, reporter, hold) or root
-        return root
+                roots[output.kind] = await self._put(store, output, names, images, reporter, hold)
+        return roots.get("store") or roots.get("oci") or roots.get("docker")
 
     async def _put(
         self,
@@ -80,7 +85,7 @@ class Exports:
                 for name in names:
                     reporter.status(task, f"naming to {name}: done")
             else:
-                await trio.to_thread.run_sync(write_output, store, packed, names, output)
+                root = await trio.to_thread.run_sync(write_output, store, packed, names, output)
         for target in self._targets(output) if output.is_pushed else ():
             with reporter.running(f"pushing {target}") as task:
                 image = await trio.to_thread.run_sync(local_image, store, packed)

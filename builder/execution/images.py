@@ -112,7 +112,7 @@ def name_images(
     store: Store, images: Sequence[BuiltImage], names: Sequence[Reference], now: float
 ) -> Descriptor:
     """The manifest, or the index of several, under each name; under none where there is no name. Raises DiskError."""
-    root = images[0].manifest if len(images) == 1 else write_index(store, images)
+    root = root_of(store, images)
     blobs = {blob for image in images for blob in blobs_of(image)} | {root.digest}
     with store.holding(blobs):
         for name in names or (None,):
@@ -124,8 +124,10 @@ def blobs_of(image: BuiltImage) -> list[Digest]:
     return [image.manifest.digest, image.image_id, *(layer.blob.digest for layer in image.layers)]
 
 
-def write_index(store: Store, images: Sequence[BuiltImage]) -> Descriptor:
-    """It is in the store then, under no name yet. Raises DiskError."""
+def root_of(store: Store, images: Sequence[BuiltImage]) -> Descriptor:
+    """The manifest, or the index of several, which is in the store then, under no name yet. Raises DiskError."""
+    if len(images) == 1:
+        return images[0].manifest
     document: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": media_types.OCI_INDEX,

@@ -24,7 +24,7 @@ from agent.images.stored_blob import plain_stream
 from agent.images.tar_reader import Read
 from agent.store.disk_errors import disk_errors
 from agent.store.store import Store
-from builder.execution.images import BuiltImage, blobs_of, squashed_image, write_index
+from builder.execution.images import BuiltImage, blobs_of, root_of, squashed_image
 from builder.execution.index_archive import write_index_archive
 from builder.execution.solver import Solved
 from builder.execution.stoppable_output import open_stoppable
@@ -62,14 +62,16 @@ def check_output(output: Output, *, several: bool) -> None:
 
 def write_output(
     store: Store, images: Sequence[BuiltImage], names: Sequence[Reference], output: Output
-) -> None:
-    """Raises InputError for a terminal or a place that cannot be written, ContentError, DiskError."""
+) -> Descriptor | None:
+    """What was written, where that is an image. Raises InputError for a terminal or a place that cannot be written,
+    ContentError, DiskError."""
     if output.is_directory:
         _write_layout(store, images, names, Path(output.destination))
     elif len(images) > 1:
         _write_several(store, images, names, output)
     else:
         _write_one(store, images[0], names, output)
+    return root_of(store, images) if output.is_image else None
 
 
 def _write_several(
@@ -80,7 +82,7 @@ def _write_several(
             name = str(image.platform).replace("/", "_")
             _write_directory(store, image, Path(output.destination) / name)
         return
-    index = write_index(store, images)
+    index = root_of(store, images)
     blobs = [blob for image in images for blob in blobs_of(image)]
     with store.holding([index.digest]), open_stoppable(output.destination, "write an image") as write:
         write_index_archive(store, index, blobs, names, write)
@@ -177,5 +179,5 @@ def local_image(store: Store, images: Sequence[BuiltImage]) -> LocalImage:
     document = parse_document(body)
     assert document.config is not None
     config = read_config(store, Descriptor(media_types.OCI_CONFIG, image.image_id, document.config.size))
-    root = image.manifest if len(images) == 1 else write_index(store, images)
+    root = root_of(store, images)
     return LocalImage(UNTAGGED, None, root, image.manifest, document, config, root.size, True, 0.0)

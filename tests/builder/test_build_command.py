@@ -54,6 +54,19 @@ def test_the_metadata_file_describes_what_went_into_the_store(tmp_path: Path) ->
     assert descriptor["mediaType"] == json.loads(manifest)["mediaType"]
 
 
+def test_the_metadata_file_describes_an_archive_and_has_the_names_of_outputs(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nLABEL a=b\n")
+    told, shell = tmp_path / "told.json", LocalShell(tmp_path / "data")
+    output = f"type=oci,dest={tmp_path / 'layout'},tar=false,name=b:2"
+    for platforms in ("linux/amd64", "linux/amd64,linux/arm64"):
+        flags = ["--metadata-file", str(told), "-t", "a:1", "-o", output, "--platform", platforms]
+        shell.run("build", "-q", *flags, str(tmp_path))
+        fields = json.loads(told.read_text())
+        written = json.loads((tmp_path / "layout/index.json").read_text())["manifests"]
+        assert {one["digest"] for one in written} == {fields["containerimage.descriptor"]["digest"]}
+        assert fields["image.name"] == "a:1,b:2"
+
+
 def test_a_file_of_no_name_is_the_usual_one(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM scratch as Stage\nCOPY secret /\n")
     environment = {"SHOAL_NODE_DATA_DIR": str(tmp_path / "data"), "SHOAL_CONFIG": os.devnull}
