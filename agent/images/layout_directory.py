@@ -100,7 +100,10 @@ def _read_index(directory: Path) -> Document | None:
             return None
         with path.open("rb") as file:
             body = file.read(MAX_DOCUMENT_BYTES + 1)
-    return parse_document(body, media_types.OCI_INDEX)
+    try:
+        return parse_document(body, media_types.OCI_INDEX)
+    except ContentError as error:
+        raise ContentError(f"{path}: {error}") from None
 
 
 # --- writing --------------------------------------------------------------------------------------------------------

@@ -24,9 +24,7 @@ def disk_error(error: OSError, doing: str, path: Path | str) -> DiskError:
             "quota or a floor of free space so that it evicts what is least recently used"
         )
     if error.errno in _FORBIDDEN:
-        return DiskError(
-            f"cannot {doing} in {path}: {reason}; the store must be writable for user {os.geteuid()}"
-        )
+        return DiskError(f"cannot {doing} in {path}: {reason}; it must be writable for user {os.geteuid()}")
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return DiskError(f"cannot {doing} in {path}: {reason}; raise the limit of open files")
     return DiskError(f"cannot {doing} in {path}: {reason}")

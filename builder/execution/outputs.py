@@ -138,11 +138,11 @@ def _root_fs(store: Store, layers: Sequence[Layer]) -> RootFs:
 
 
 def _write_directory(store: Store, image: BuiltImage, directory: Path) -> None:
+    root_fs = _root_fs(store, image.layers)
     with disk_errors("write the files of the image", directory):
         directory.mkdir(parents=True, exist_ok=True)
-    root_fs = _root_fs(store, image.layers)
-    with _piped(root_fs.export) as read:
-        unpack_archive(read, directory)
+        with _piped(root_fs.export) as read:
+            unpack_archive(read, directory)
 
 
 @contextmanager

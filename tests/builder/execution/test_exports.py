@@ -12,7 +12,7 @@ import pytest
 from agent.content import media_types
 from agent.content.digest import Digest
 from agent.content.document import parse_document
-from agent.content.errors import InputError
+from agent.content.errors import ContentError, DiskError, InputError
 from agent.content.platform import Platform
 from agent.store.store import Store
 from builder.build import BuildOutcome, build
@@ -171,3 +171,17 @@ async def test_a_file_archive_is_packed_as_asked(tmp_path: Path, store: Store) -
         assert index is not None
         digest = json.loads(index.read())["manifests"][0]["digest"]
     assert layer_types(store, Digest.parse(digest)) == ["tar+gzip"]
+
+
+async def test_a_directory_that_takes_not_every_file_is_a_clear_failure(tmp_path: Path, store: Store) -> None:
+    put_image(store, "long:1", files={"x" * 300: b"a name that is longer than a file system takes"})
+    with pytest.raises(DiskError, match=r"cannot write the files of the image in .*out: File name too long"):
+        await build_in(tmp_path, store, "FROM long:1\n", outputs=(Output("local", str(tmp_path / "out")),))
+
+
+async def test_a_layout_that_is_broken_is_told_with_its_file(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "layout").mkdir()
+    (tmp_path / "layout/index.json").write_text("{")
+    layout = Output("oci", str(tmp_path / "layout"), is_directory=True)
+    with pytest.raises(ContentError, match=r"layout/index\.json"):
+        await build_in(tmp_path, store, "FROM base:1\n", outputs=(layout,))
