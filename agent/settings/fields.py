@@ -103,7 +103,7 @@ FIELDS: tuple[Field, ...] = (
         "neighbours",
         k.whole_number(1, 200),
         "8",
-        "Nodes to exchange with, for each blob; half as many again where more than 1,000 share it.",
+        "Nodes to exchange with, for each blob; more where thousands share it.",
     ),
     Field(
         "peer",

@@ -12,15 +12,17 @@ from tracker.simulation.scenario import Scenario
 _FINE = ChunkMap.of(3_000_000_000)
 
 
-@pytest.mark.parametrize(("participants", "sought"), [(1, 8), (32, 8), (1000, 8), (1001, 12), (10_000, 12)])
-def test_half_as_many_again_are_sought_in_a_swarm_of_thousands(participants: int, sought: int) -> None:
+@pytest.mark.parametrize(
+    ("participants", "sought"), [(1, 8), (32, 8), (1000, 8), (1001, 12), (3000, 12), (3001, 16), (10_000, 16)]
+)
+def test_up_to_twice_as_many_are_sought_in_a_swarm_of_thousands(participants: int, sought: int) -> None:
     assert neighbours_sought(8, participants, _FINE) == sought
     assert neighbours_sought(8, participants, None) == sought
 
 
 def test_whoever_sets_another_number_keeps_the_proportion() -> None:
-    assert [neighbours_sought(20, participants, _FINE) for participants in (100, 5000)] == [20, 30]
-    assert neighbours_sought(1, 5000, _FINE) == 1
+    assert [neighbours_sought(20, participants, _FINE) for participants in (100, 2000, 5000)] == [20, 30, 40]
+    assert neighbours_sought(1, 2000, _FINE) == 1
 
 
 @pytest.mark.parametrize("participants", [32, 5000])
@@ -32,7 +34,7 @@ def test_three_times_as_many_are_sought_for_a_few_large_chunks(participants: int
 def test_more_are_asked_for_from_the_answer_on_that_tells_of_so_many() -> None:
     download = _download()
     assert download.report(full=False).peers_wanted == 8
-    for participants, wanted in ((1000, 8), (4000, 12), (1000, 8)):
+    for participants, wanted in ((1000, 8), (2000, 12), (4000, 16), (1000, 8)):
         download.on_answer(SwarmAnswer(download.blob.digest, None, participants))
         assert download.report(full=False).peers_wanted == wanted
 
