@@ -3,8 +3,8 @@
 News goes to each of them, which costs real nodes processor time, so there are few. What is lost with few is lost
 between a sender with a free slot, whose neighbours are all busy, and a receiver elsewhere of whom that is true as well;
 the more nodes, the longer a chunk's way and the more often that happens on it. So beyond some 1,000 nodes each has half
-as many again, and beyond some 3,000 twice as many. Where a node has one transfer at a time, and of few chunks, it finds a match less often, and there is
-little news: three times as many (docs/policies.md).
+as many again, and beyond some 3,000 twice as many. Where a node has one transfer at a time, and of few chunks, it finds
+a match less often, and there is little news: three times as many (docs/policies.md).
 """
 
 from agent.content.chunk_map import ChunkMap
