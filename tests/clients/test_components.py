@@ -141,7 +141,9 @@ async def test_a_registry_with_tokens_sends_clients_to_the_token_server(scratch:
                 "copy", "--dest-creds", "swimmer:letmein", f"oci:{scratch}/layout:fish", target
             )
             await skopeo.copy_to_layout(f"{registry.authority}/fish:latest", scratch / "out")
-    assert [request.user for request in tokens.requests] == ["swimmer", None]
+    *pushing, pulling = [request.user for request in tokens.requests]
+    assert set(pushing) == {"swimmer"}  # one token, or one for each blob that it sends side by side
+    assert pulling is None
     assert tokens.requests[-1].scopes == ("repository:fish:pull",)
 
 
